@@ -1,0 +1,126 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/errdefs"
+	v1 "k8s.io/api/core/v1"
+
+	"podrun/container/image"
+	"podrun/container/oci"
+)
+
+// CreateOptions say what container to create and what it is given.
+type CreateOptions struct {
+	Pod       *v1.Pod
+	Container *v1.Container // one of the pod's
+	Attempt   int
+	Backoff   time.Duration // see Record
+	Image     *image.Image
+	SandboxID string // of the pod's pause container
+	Shared    Shared
+	Mounts    []oci.Mount // its volumes, in the order of volumeMounts
+	Dir       string      // the pod's run directory
+	// Stdout and Stderr name the files that the process writes to; they
+	// exist, and are not read by this package.
+	Stdout, Stderr string
+}
+
+func (o CreateOptions) id() string { return ID(string(o.Pod.UID), o.Container.Name, o.Attempt) }
+
+// Create makes a container whose process waits for Start:
+//
+//  1. its root filesystem, a snapshot of the image,
+//  2. its user, as the image's own files say,
+//  3. its runtime spec,
+//  4. its record,
+//  5. its task.
+//
+// What an interrupted Create of the same instance left is removed first. That
+// the runtime cannot make the process (there is no such command, its directory
+// cannot be entered …) is no error of Create, but the container's end: it has
+// Exited with code 128 and the reason StartError, as with containerd's CRI.
+func (s *Store) Create(ctx context.Context, options CreateOptions) error {
+	err := s.create(ctx, options)
+	if !errdefs.IsAlreadyExists(err) {
+		return err
+	}
+	if err := s.Remove(ctx, options.id()); err != nil {
+		return err
+	}
+	return s.create(ctx, options)
+}
+
+func (s *Store) create(ctx context.Context, options CreateOptions) error {
+	id := options.id()
+	rootfs, err := s.Snapshot(ctx, id, string(options.Pod.UID), options.Image, false)
+	if err != nil {
+		return err
+	}
+	spec, err := s.spec(options, rootfs)
+	if err == nil {
+		err = s.Register(ctx, spec)
+	}
+	if err != nil {
+		if !errdefs.IsAlreadyExists(err) {
+			err = errors.Join(err, ignoreNotFound(s.removeSnapshot(context.WithoutCancel(ctx), id)))
+		}
+		return err
+	}
+	_, err = s.CreateTask(ctx, id, rootfs, options.Stdout, options.Stderr)
+	return s.recordStartError(ctx, id, err)
+}
+
+// recordStartError makes an error of the runtime the container's exit.
+func (s *Store) recordStartError(ctx context.Context, id string, err error) error {
+	var failed *startError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	return s.RecordExit(ctx, id, Exit{
+		Code:       128,
+		Reason:     "StartError",
+		Message:    failed.Error(),
+		FinishedAt: time.Now(),
+	})
+}
+
+func (s *Store) spec(options CreateOptions, rootfs []mount.Mount) (Spec, error) {
+	id := options.id()
+	user, err := ResolveUser(options.Image.Config.User, rootfs, filepath.Join(options.Dir, "rootfs", id))
+	if err != nil {
+		return Spec{}, err
+	}
+	runtimeSpec, err := oci.Spec(oci.Input{
+		ID:        id,
+		Pod:       options.Pod,
+		Container: options.Container,
+		Image:     options.Image.Config,
+		User:      user,
+		Shared:    options.Shared,
+		Mounts:    options.Mounts,
+		Machine:   s.config.Machine,
+	})
+	if err != nil {
+		return Spec{}, fmt.Errorf("build runtime spec: %w", err)
+	}
+	return Spec{
+		Record: Record{
+			Kind:       KindApp,
+			Pod:        RefOf(options.Pod),
+			Name:       options.Container.Name,
+			Attempt:    options.Attempt,
+			Backoff:    options.Backoff,
+			ImageID:    options.Image.ID,
+			StopSignal: options.Image.Config.StopSignal,
+		},
+		Image:     options.Image,
+		Runtime:   runtimeSpec,
+		SandboxID: options.SandboxID,
+	}, nil
+}

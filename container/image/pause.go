@@ -1,0 +1,134 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// pauseRepository names images of the bundled pause program. There is no such
+// registry: they cannot be pulled.
+const pauseRepository = "podrun.local/pause"
+
+// ImportPause stores and unpacks an image that holds nothing but a static
+// program, as /pause, and returns its name, which follows from the program's
+// content. When the image is there, that is all it finds out.
+func (s *Store) ImportPause(ctx context.Context, program string) (string, error) {
+	b, err := os.ReadFile(program)
+	if err != nil {
+		return "", fmt.Errorf("import pause image: %w", err)
+	}
+	name := pauseRepository + ":" + digest.FromBytes(b).Encoded()[:12]
+	_, err = s.client.ImageService().Get(ctx, name)
+	if errdefs.IsNotFound(err) {
+		err = s.leased(ctx, func(ctx context.Context) error { return s.importPause(ctx, name, b) })
+	}
+	if err != nil {
+		return "", fmt.Errorf("import pause image: %w", err)
+	}
+	return name, nil
+}
+
+// importPause writes what the image consists of, unpacks it, and only then
+// gives it its name, so that what has the name is complete.
+func (s *Store) importPause(ctx context.Context, name string, program []byte) error {
+	layer, err := layerOf("pause", program)
+	if err != nil {
+		return err
+	}
+	parts, err := pauseImage(layer)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		err := content.WriteBlob(ctx, s.client.ContentStore(), name+"/"+p.desc.Digest.String(), bytes.NewReader(p.data), p.desc, content.WithLabels(p.labels))
+		if err != nil {
+			return err
+		}
+	}
+	record := images.Image{Name: name, Target: parts[len(parts)-1].desc}
+	if err := s.unpackRecord(ctx, record); err != nil {
+		return err
+	}
+	return s.put(ctx, record)
+}
+
+// A part is a blob of an image.
+type part struct {
+	desc   imagespec.Descriptor
+	data   []byte
+	labels map[string]string // by which containerd knows what it refers to
+}
+
+// pauseImage gives the parts of an image of one layer: layer, config, manifest.
+func pauseImage(layer []byte) ([]part, error) {
+	first := newPart(imagespec.MediaTypeImageLayer, layer)
+	config, err := json.Marshal(imagespec.Image{
+		Platform: platforms.DefaultSpec(),
+		Config:   imagespec.ImageConfig{Entrypoint: []string{"/pause"}},
+		RootFS:   imagespec.RootFS{Type: "layers", DiffIDs: []digest.Digest{first.desc.Digest}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	second := newPart(imagespec.MediaTypeImageConfig, config)
+	manifest, err := json.Marshal(imagespec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: imagespec.MediaTypeImageManifest,
+		Config:    second.desc,
+		Layers:    []imagespec.Descriptor{first.desc},
+	})
+	if err != nil {
+		return nil, err
+	}
+	third := newPart(imagespec.MediaTypeImageManifest, manifest)
+	third.labels = map[string]string{
+		"containerd.io/gc.ref.content.config": second.desc.Digest.String(),
+		"containerd.io/gc.ref.content.l.0":    first.desc.Digest.String(),
+	}
+	return []part{first, second, third}, nil
+}
+
+func newPart(mediaType string, data []byte) part {
+	return part{
+		desc: imagespec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))},
+		data: data,
+	}
+}
+
+// mountPoints are the directories that a runtime mounts something on. It could
+// not make them: a pause container's root is read-only.
+var mountPoints = []string{"proc/", "sys/", "dev/", "etc/"}
+
+// layerOf makes a layer of one program and the directories that it needs. The
+// same program makes the same layer.
+func layerOf(name string, program []byte) ([]byte, error) {
+	var layer bytes.Buffer
+	w := tar.NewWriter(&layer)
+	for _, dir := range mountPoints {
+		if err := w.WriteHeader(&tar.Header{Name: dir, Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}); err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(program); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return layer.Bytes(), nil
+}

@@ -1,0 +1,199 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+	"github.com/containerd/typeurl/v2"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// State is where a container is in its life.
+type State string
+
+// The states of a container.
+const (
+	// Registered: there is a record, but no task.
+	Registered State = "registered"
+	// Created: the task is made, the process waits to be started.
+	Created State = "created"
+	// Running: the process runs.
+	Running State = "running"
+	// Exited: the process ended; Exit says how.
+	Exited State = "exited"
+)
+
+// Container is a container as it was found.
+type Container struct {
+	Record
+	ID         string
+	Image      string // the name it was made from
+	CreatedAt  time.Time
+	State      State
+	PID        int  // of its process, while there is one
+	Recorded   bool // Exit stands in the record, not only in the task
+	Extensions map[string][]byte
+}
+
+// queryTimeout bounds a question to one shim, so that one that hangs costs
+// its own pod an error and nobody else anything.
+const queryTimeout = 10 * time.Second
+
+// Load returns one container; errdefs.ErrNotFound when there is none.
+func (s *Store) Load(ctx context.Context, id string) (*Container, error) {
+	info, err := s.client.ContainerService().Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c, err := fromInfo(info)
+	if err != nil {
+		return nil, err
+	}
+	return &c, s.observe(ctx, &c)
+}
+
+// ListPod returns all containers of one pod, pause included.
+func (s *Store) ListPod(ctx context.Context, podUID string) ([]Container, error) {
+	return s.list(ctx, fmt.Sprintf("labels.%q==%s", labelPodUID, podUID))
+}
+
+// List returns all containers of all pods.
+func (s *Store) List(ctx context.Context) ([]Container, error) {
+	return s.list(ctx, fmt.Sprintf("labels.%q", labelKind))
+}
+
+// Records returns the pause containers, which hold the records of pods,
+// without asking whether they run.
+func (s *Store) Records(ctx context.Context) ([]Container, error) {
+	return s.records(ctx, fmt.Sprintf("labels.%q==%s", labelKind, KindPause))
+}
+
+// records reads what is written down, and nothing of what runs.
+func (s *Store) records(ctx context.Context, filter string) ([]Container, error) {
+	infos, err := s.client.ContainerService().List(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	list := make([]Container, 0, len(infos))
+	for _, info := range infos {
+		c, err := fromInfo(info)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func (s *Store) list(ctx context.Context, filter string) ([]Container, error) {
+	list, err := s.records(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	var group errgroup.Group
+	for i := range list {
+		group.Go(func() error { return s.observe(ctx, &list[i]) })
+	}
+	return list, group.Wait()
+}
+
+func fromInfo(info containers.Container) (Container, error) {
+	record, err := recordFrom(info.Labels)
+	if err != nil {
+		return Container{}, fmt.Errorf("read record of container %.12s: %w", info.ID, err)
+	}
+	c := Container{
+		Record:     record,
+		ID:         info.ID,
+		Image:      info.Image,
+		CreatedAt:  info.CreatedAt,
+		State:      Registered,
+		Extensions: map[string][]byte{},
+	}
+	if record.Exit != nil {
+		c.State, c.Recorded = Exited, true
+	}
+	for name, value := range info.Extensions {
+		c.Extensions[name] = value.GetValue()
+	}
+	return c, nil
+}
+
+// observe asks the container's task for what is not in the record.
+func (s *Store) observe(ctx context.Context, c *Container) error {
+	if c.Recorded {
+		return nil
+	}
+	process, err := s.process(ctx, c.ID)
+	switch {
+	case errdefs.IsNotFound(err):
+		if !c.StartedAt.IsZero() {
+			c.lose()
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("ask for the state of container %.12s: %w", c.ID, err)
+	}
+	c.see(process)
+	return nil
+}
+
+func (s *Store) process(ctx context.Context, id string) (*tasktypes.Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	response, err := s.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: id})
+	if err != nil {
+		return nil, errgrpc.ToNative(err)
+	}
+	return response.Process, nil
+}
+
+func (c *Container) see(process *tasktypes.Process) {
+	c.PID = int(process.Pid)
+	switch process.Status {
+	case tasktypes.Status_CREATED:
+		c.State = Created
+	case tasktypes.Status_STOPPED:
+		c.State = Exited
+		c.Exit = &Exit{Code: int32(process.ExitStatus), FinishedAt: process.ExitedAt.AsTime()}
+		c.Exit.Reason = "Completed"
+		if c.Exit.Code != 0 {
+			c.Exit.Reason = "Error"
+		}
+	case tasktypes.Status_RUNNING, tasktypes.Status_PAUSED, tasktypes.Status_PAUSING:
+		c.State = Running
+	default:
+		c.lose()
+	}
+}
+
+// lose is the end of a container that ran and of which nobody knows the end;
+// code, reason and message are the kubelet's.
+func (c *Container) lose() {
+	c.State = Exited
+	c.PID = 0
+	c.Exit = &Exit{
+		Code:       137,
+		Reason:     "ContainerStatusUnknown",
+		Message:    "The container could not be located when the pod was terminated",
+		FinishedAt: time.Now(),
+	}
+}
+
+// extensionType is the type URL of an extension: plain bytes of ours.
+const extensionType = "podrun/extension"
+
+func encodeExtensions(values map[string][]byte) map[string]typeurl.Any {
+	extensions := make(map[string]typeurl.Any, len(values))
+	for name, value := range values {
+		extensions[name] = &anypb.Any{TypeUrl: extensionType, Value: value}
+	}
+	return extensions
+}

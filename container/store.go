@@ -1,0 +1,233 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	runcoptions "github.com/containerd/containerd/api/types/runc/options"
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/mount"
+	sandboxes "github.com/containerd/containerd/v2/core/sandbox"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/typeurl/v2"
+	"github.com/opencontainers/image-spec/identity"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"podrun/container/image"
+	"podrun/container/oci"
+)
+
+// Namespace is the containerd namespace that all of podrun's objects live in.
+// It is podrun's own: a kubelet on the same containerd sweeps k8s.io.
+const Namespace = "podrun"
+
+// Snapshotter is the snapshotter of all root filesystems.
+const Snapshotter = "overlayfs"
+
+const runtimeName = "io.containerd.runc.v2"
+
+// gcRoot keeps a snapshot from containerd's garbage collector. It is made
+// before the record that refers to it, so nothing else would.
+const gcRoot = "containerd.io/gc.root"
+
+// Shared is what a container joins or is given by its sandbox.
+type Shared = oci.Shared
+
+// Config says how containers are run.
+type Config struct {
+	// RunDir is podrun's run directory; runc keeps its state below it.
+	RunDir string
+	// Runc is the path of the runc to use; empty lets the shim find one.
+	Runc string
+	// Sandboxes says that the daemon has the sandbox store of containerd 2.0,
+	// which lets the containers of a pod use its shim without starting one.
+	Sandboxes bool
+	// Machine is what runtime specs have to know of the machine.
+	Machine oci.Machine
+}
+
+// Store holds the containers of one containerd.
+type Store struct {
+	client  *containerd.Client
+	config  Config
+	runtime containers.RuntimeInfo
+}
+
+// New makes a Store over a client whose default namespace is Namespace.
+func New(client *containerd.Client, config Config) (*Store, error) {
+	options, err := typeurl.MarshalAny(&runcoptions.Options{
+		BinaryName: config.Runc,
+		Root:       config.RunDir + "/runc",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode runtime options: %w", err)
+	}
+	return &Store{
+		client:  client,
+		config:  config,
+		runtime: containers.RuntimeInfo{Name: runtimeName, Options: options},
+	}, nil
+}
+
+// Spec is what a container is made from.
+type Spec struct {
+	Record  Record
+	Image   *image.Image
+	Runtime *specs.Spec
+	// SandboxID is the ID of the pod's pause container, empty for itself.
+	SandboxID string
+	// Extensions are kept with the record, byte for byte.
+	Extensions map[string][]byte
+}
+
+// ID is the containerd ID that the container has.
+func (s Spec) ID() string { return ID(s.Record.Pod.UID, s.Record.Name, s.Record.Attempt) }
+
+// Register writes the container's record and nothing else. It fails with
+// errdefs.ErrAlreadyExists when there is one.
+func (s *Store) Register(ctx context.Context, spec Spec) error {
+	runtimeSpec, err := typeurl.MarshalAny(spec.Runtime)
+	if err != nil {
+		return fmt.Errorf("encode runtime spec: %w", err)
+	}
+	c := containers.Container{
+		ID:          spec.ID(),
+		Labels:      spec.Record.labels(),
+		Image:       spec.Image.Name,
+		Runtime:     s.runtime,
+		Spec:        runtimeSpec,
+		Snapshotter: Snapshotter,
+		SnapshotKey: spec.ID(),
+		Extensions:  encodeExtensions(spec.Extensions),
+	}
+	if s.config.Sandboxes {
+		c.SandboxID = spec.SandboxID
+	}
+	_, err = s.client.ContainerService().Create(ctx, c)
+	return err
+}
+
+// Update replaces one of the extensions of a container's record.
+func (s *Store) Update(ctx context.Context, id, extension string, value []byte) error {
+	_, err := s.client.ContainerService().Update(ctx, containers.Container{
+		ID:         id,
+		Extensions: encodeExtensions(map[string][]byte{extension: value}),
+	}, "extensions."+extension)
+	return err
+}
+
+// Group makes the pause container's shim the one of all its pod's containers.
+// Daemons that have no sandboxes group shims by the annotation of the specs.
+func (s *Store) Group(ctx context.Context, sandboxID string) error {
+	if !s.config.Sandboxes {
+		return nil
+	}
+	_, err := s.client.SandboxStore().Create(ctx, sandboxes.Sandbox{
+		ID:      sandboxID,
+		Runtime: sandboxes.RuntimeOpts{Name: runtimeName},
+	})
+	if errdefs.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// Ungroup is the reverse of Group; none is no error.
+func (s *Store) Ungroup(ctx context.Context, sandboxID string) error {
+	if !s.config.Sandboxes {
+		return nil
+	}
+	return ignoreNotFound(s.client.SandboxStore().Delete(ctx, sandboxID))
+}
+
+func (s *Store) setLabel(ctx context.Context, id, key, value string) error {
+	_, err := s.client.ContainerService().Update(ctx, containers.Container{
+		ID:     id,
+		Labels: map[string]string{key: value},
+	}, "labels."+key)
+	return err
+}
+
+// Snapshot makes the root filesystem of a container-to-be from its image and
+// returns how to mount it; one that exists already is used as it is.
+func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Image, readOnly bool) ([]mount.Mount, error) {
+	snapshotter := s.client.SnapshotService(Snapshotter)
+	labels := snapshots.WithLabels(map[string]string{
+		labelPodUID: podUID,
+		gcRoot:      formatTime(time.Now()),
+	})
+	prepare := snapshotter.Prepare
+	if readOnly {
+		prepare = snapshotter.View
+	}
+	mounts, err := prepare(ctx, id, identity.ChainID(img.DiffIDs).String(), labels)
+	if errdefs.IsAlreadyExists(err) {
+		mounts, err = snapshotter.Mounts(ctx, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare root filesystem: %w", err)
+	}
+	return mounts, nil
+}
+
+// Remove takes away all that a container has: its processes, its task, its
+// root filesystem and its record, in this order. What is not there counts as
+// removed; a step that fails keeps the record, so that it can be tried again.
+func (s *Store) Remove(ctx context.Context, id string) error {
+	for _, step := range []struct {
+		name string
+		run  func(context.Context, string) error
+	}{
+		{"kill", s.Kill},
+		{"delete task of", s.DeleteTask},
+		{"remove root filesystem of", s.removeSnapshot},
+		{"remove record of", s.client.ContainerService().Delete},
+	} {
+		if err := step.run(ctx, id); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("%s container %.12s: %w", step.name, id, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) removeSnapshot(ctx context.Context, id string) error {
+	return s.client.SnapshotService(Snapshotter).Remove(ctx, id)
+}
+
+// RemoveSnapshots removes the root filesystems of a pod that no record refers
+// to any more: a crash may leave them between a snapshot and its record.
+func (s *Store) RemoveSnapshots(ctx context.Context, podUID string) error {
+	keys, err := s.Snapshots(ctx, podUID)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for key := range keys {
+		if err := s.removeSnapshot(ctx, key); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("remove snapshot %.12s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Snapshots returns the containers' root filesystems, by ID, with the UID of
+// the pod that each is of; podUID limits them to one pod's when not empty.
+func (s *Store) Snapshots(ctx context.Context, podUID string) (map[string]string, error) {
+	keys := map[string]string{}
+	filter := fmt.Sprintf("labels.%q", labelPodUID)
+	if podUID != "" {
+		filter += "==" + podUID
+	}
+	err := s.client.SnapshotService(Snapshotter).Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		keys[info.Name] = info.Labels[labelPodUID]
+		return nil
+	}, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	return keys, nil
+}

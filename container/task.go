@@ -1,0 +1,169 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+	"github.com/moby/sys/signal"
+	"golang.org/x/sys/unix"
+)
+
+// killTimeout bounds the wait for a process that was sent SIGKILL.
+const killTimeout = 10 * time.Second
+
+// startError is the failure of the runtime to make or start the process, as
+// opposed to one of containerd.
+type startError struct{ error }
+
+// CreateTask makes a registered container's process, which then waits for
+// Start, and returns its pid. stdout and stderr name files that exist, both
+// empty for none. A task that exists already is used as it is.
+func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount, stdout, stderr string) (int, error) {
+	request := &tasks.CreateTaskRequest{
+		ContainerID: id,
+		Rootfs:      mount.ToProto(rootfs),
+		Stdout:      stdout,
+		Stderr:      stderr,
+	}
+	response, err := s.client.TaskService().Create(ctx, request)
+	if err == nil {
+		return int(response.Pid), nil
+	}
+	err = errgrpc.ToNative(err)
+	if errdefs.IsAlreadyExists(err) {
+		process, err := s.process(ctx, id)
+		if err != nil {
+			return 0, fmt.Errorf("ask for task: %w", err)
+		}
+		return int(process.Pid), nil
+	}
+	return 0, runtimeError(ctx, err)
+}
+
+// Start runs the process of a created container and writes down when. That the
+// runtime cannot is the container's end, as with Create.
+func (s *Store) Start(ctx context.Context, id string) error {
+	started := time.Now()
+	if err := s.StartPause(ctx, id); err != nil {
+		return s.recordStartError(ctx, id, err)
+	}
+	if err := s.setLabel(ctx, id, labelStartedAt, formatTime(started)); err != nil {
+		return fmt.Errorf("record start: %w", err)
+	}
+	return nil
+}
+
+// StartPause runs the process of a pause container, of which nothing more is
+// written down: a sandbox that was made has addresses in its record.
+func (s *Store) StartPause(ctx context.Context, id string) error {
+	_, err := s.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id})
+	if err != nil {
+		return runtimeError(ctx, errgrpc.ToNative(err))
+	}
+	return nil
+}
+
+// runtimeError tells what the runtime says from what containerd, or the way
+// to it, does.
+func runtimeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errdefs.IsUnavailable(err) || errdefs.IsNotFound(err) || errdefs.IsCanceled(err) {
+		return err
+	}
+	return &startError{err}
+}
+
+// RecordExit writes down how a container ended and drops its task; when it
+// returns, all output of the process has been written.
+func (s *Store) RecordExit(ctx context.Context, id string, exit Exit) error {
+	if err := s.setLabel(ctx, id, labelExit, exit.label()); err != nil {
+		return fmt.Errorf("record exit: %w", err)
+	}
+	return s.DeleteTask(ctx, id)
+}
+
+// DeleteTask drops the task of an ended container; none is no error.
+func (s *Store) DeleteTask(ctx context.Context, id string) error {
+	_, err := s.client.TaskService().Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: id})
+	if err = errgrpc.ToNative(err); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// Stop ends a container: its stop signal, then, when it still runs after
+// grace, SIGKILL. A grace of zero kills at once. It returns when the process
+// has ended; one that has already is no error.
+func (s *Store) Stop(ctx context.Context, c *Container, grace time.Duration) error {
+	if grace <= 0 || c.State == Created {
+		return s.Kill(ctx, c.ID)
+	}
+	number := unix.SIGTERM
+	if c.StopSignal != "" {
+		if parsed, err := signal.ParseSignal(c.StopSignal); err == nil {
+			number = parsed
+		}
+	}
+	if err := s.signal(ctx, c.ID, number, false); err != nil {
+		return ignoreNotFound(err)
+	}
+	err := s.await(ctx, c.ID, grace)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return s.Kill(ctx, c.ID)
+	}
+	return ignoreNotFound(err)
+}
+
+// Replace writes down that the container is going to be stopped in order to
+// be started anew.
+func (s *Store) Replace(ctx context.Context, id string) error {
+	return s.setLabel(ctx, id, labelReplaced, "true")
+}
+
+// Kill ends a container at once, bounded; no task is no error.
+func (s *Store) Kill(ctx context.Context, id string) error {
+	process, err := s.process(ctx, id)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	c := Container{}
+	if c.see(process); c.State == Exited {
+		return nil
+	}
+	if err := s.signal(ctx, id, unix.SIGKILL, true); err != nil {
+		return ignoreNotFound(err)
+	}
+	if err := s.await(ctx, id, killTimeout); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("wait for the end of container %.12s: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store) signal(ctx context.Context, id string, number unix.Signal, all bool) error {
+	_, err := s.client.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(number), All: all})
+	return errgrpc.ToNative(err)
+}
+
+// await returns when the process has ended, with context.DeadlineExceeded
+// when it has not within d.
+func (s *Store) await(ctx context.Context, id string, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	_, err := s.client.TaskService().Wait(ctx, &tasks.WaitRequest{ContainerID: id})
+	if err = errgrpc.ToNative(err); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func ignoreNotFound(err error) error {
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
