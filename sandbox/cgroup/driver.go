@@ -1,0 +1,114 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
+)
+
+const mountPoint = "/sys/fs/cgroup"
+
+// Driver knows where the cgroups of the machine are. It is safe for use by
+// several goroutines, and beside drivers of other processes.
+type Driver struct {
+	root        string // the name of the cgroup above all pods
+	unified     bool   // cgroup v2 alone
+	hierarchies []hierarchy
+}
+
+// hierarchy is a mounted cgroup file system.
+type hierarchy struct {
+	path    string
+	options []string // of v1, the controllers among them
+}
+
+func (h hierarchy) has(controller string) bool { return slices.Contains(h.options, controller) }
+
+// Detect finds the machine's cgroup hierarchies. All pods are put below the
+// cgroup named root; whoever shares a root sees each other's pods.
+func Detect(root string) (*Driver, error) {
+	if !isName(root) {
+		return nil, fmt.Errorf("cgroup root %q: not a name", root)
+	}
+	d := &Driver{root: root, unified: cgroups.IsCgroup2UnifiedMode()}
+	if d.unified {
+		d.hierarchies = []hierarchy{{path: mountPoint}}
+		return d, nil
+	}
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+	if err != nil {
+		return nil, fmt.Errorf("find cgroup mounts: %w", err)
+	}
+	d.hierarchies = hierarchies(mounts)
+	if len(d.hierarchies) == 0 {
+		return nil, errors.New("find cgroup mounts: there are none")
+	}
+	return d, nil
+}
+
+// hierarchies are those that a runtime uses: all but v1 ones without
+// controllers, of which only systemd's is. One that is mounted several times
+// counts where its path is shortest, as for a kubelet.
+func hierarchies(mounts []*mountinfo.Info) []hierarchy {
+	type device struct{ major, minor int }
+	index := map[device]int{}
+	var found []hierarchy
+	for _, m := range mounts {
+		h := hierarchy{path: m.Mountpoint, options: strings.Split(m.VFSOptions, ",")}
+		named := slices.ContainsFunc(h.options, func(o string) bool { return strings.HasPrefix(o, "name=") })
+		if named && !h.has("name=systemd") {
+			continue
+		}
+		key := device{m.Major, m.Minor}
+		i, again := index[key]
+		switch {
+		case !again:
+			index[key] = len(found)
+			found = append(found, h)
+		case len(h.path) < len(found[i].path):
+			found[i] = h
+		}
+	}
+	return found
+}
+
+// Unified says that the machine has cgroup v2 and nothing else.
+func (d *Driver) Unified() bool { return d.unified }
+
+// Swap says that the memory controller counts swap, so that it can be limited.
+func (d *Driver) Swap() bool {
+	file := "memory.memsw.limit_in_bytes"
+	dir, err := d.dir("memory", "")
+	if d.unified {
+		own, parseErr := cgroups.ParseCgroupFile("/proc/self/cgroup")
+		file, dir, err = "memory.swap.max", filepath.Join(mountPoint, own[""]), parseErr
+	}
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, file))
+	return err == nil
+}
+
+// dir is where a cgroup is in a controller's hierarchy.
+func (d *Driver) dir(controller, path string) (string, error) {
+	for _, h := range d.hierarchies {
+		if d.unified || h.has(controller) {
+			return filepath.Join(h.path, path), nil
+		}
+	}
+	return "", fmt.Errorf("no %s controller", controller)
+}
+
+// gone tells that a cgroup was removed, before or while it was used.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
+}

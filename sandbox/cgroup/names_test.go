@@ -1,0 +1,87 @@
+package cgroup
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/moby/sys/mountinfo"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	d := &Driver{root: "podrun"}
+	for _, test := range []struct {
+		name          string
+		resources     v1.ResourceRequirements
+		parent, slice string
+	}{
+		{"guaranteed", resources("cpu=1,memory=1Gi", "cpu=1,memory=1Gi"), "/podrun/pod12-ab", "podrun-pod12_ab.slice"},
+		{"burstable", resources("cpu=1", ""), "/podrun/burstable/pod12-ab", "podrun-burstable-pod12_ab.slice"},
+		{"best effort", resources("", ""), "/podrun/besteffort/pod12-ab", "podrun-besteffort-pod12_ab.slice"},
+	} {
+		pod := podOf(test.resources)
+		pod.UID = "12-ab"
+		parent := d.Parent(pod)
+		if parent != test.parent {
+			t.Errorf("%s: parent %s, want %s", test.name, parent, test.parent)
+		}
+		if got := Slice(parent); got != test.slice {
+			t.Errorf("%s: slice %s, want %s", test.name, got, test.slice)
+		}
+	}
+}
+
+func TestUnsafeNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", ".", "..", "a/b", "/", "../../x", "a\x00"} {
+		if _, err := Detect(name); err == nil {
+			t.Errorf("root %q was taken", name)
+		}
+		d := &Driver{root: "podrun"}
+		pod := podOf(resources("", ""))
+		pod.UID = types.UID(name)
+		for verb, err := range map[string]error{
+			"create": d.Create(pod),
+			"kill":   d.Kill(name),
+			"remove": d.Remove(name),
+		} {
+			if err == nil {
+				t.Errorf("%s took the UID %q", verb, name)
+			}
+		}
+	}
+}
+
+func TestHierarchies(t *testing.T) {
+	t.Parallel()
+	mount := func(minor int, path, options string) *mountinfo.Info {
+		return &mountinfo.Info{Major: 0, Minor: minor, Mountpoint: path, VFSOptions: options}
+	}
+	found := hierarchies([]*mountinfo.Info{
+		mount(1, "/sys/fs/cgroup/unified", "rw,nsdelegate"),
+		mount(2, "/sys/fs/cgroup/systemd", "rw,xattr,name=systemd"),
+		mount(3, "/mnt/somewhere/else/cpu,cpuacct", "rw,cpu,cpuacct"),
+		mount(4, "/sys/fs/cgroup/elogind", "rw,name=elogind"),
+		mount(3, "/sys/fs/cgroup/cpu,cpuacct", "rw,cpu,cpuacct"),
+		mount(3, "/var/lib/some/root/sys/fs/cgroup/cpu,cpuacct", "rw,cpu,cpuacct"),
+		mount(5, "/sys/fs/cgroup/memory", "rw,memory"),
+	})
+	var got []string
+	for _, h := range found {
+		got = append(got, h.path)
+	}
+	want := "[/sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/memory]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	d := &Driver{root: "podrun", hierarchies: found}
+	if dir, err := d.dir("cpu", "/podrun"); err != nil || dir != "/sys/fs/cgroup/cpu,cpuacct/podrun" {
+		t.Errorf("cpu is in %s, %v", dir, err)
+	}
+	if _, err := d.dir("pids", "/podrun"); err == nil || !strings.Contains(err.Error(), "no pids controller") {
+		t.Errorf("pids: got %v", err)
+	}
+}

@@ -1,0 +1,151 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"podrun/sandbox/files"
+	"podrun/sandbox/network"
+	"podrun/sandbox/volume"
+)
+
+// setUpTimeout bounds the making of a sandbox: a plugin or a mount that hangs
+// costs its pod an error.
+const setUpTimeout = 2 * time.Minute
+
+// step is a named part of making or removing a sandbox.
+type step struct {
+	name string
+	run  func(context.Context, *Sandbox) error
+}
+
+// Create makes what the record says, from whatever is there already:
+//
+//	directories ─▶ volumes ─▶ files ─▶ cgroup parent ─▶ network namespace ─┬─▶ network ─▶ hosts file
+//	                                                                       └─▶ pause container
+//
+// It returns when containers can be started, with the pod's addresses, which
+// the caller writes into the memory. A dead sandbox is to be stopped before it
+// is created again.
+func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
+	defer cancel()
+	if err := s.perform(ctx, sb, []step{
+		{"make directories", s.makeDirs},
+		{"make volumes", s.makeVolumes},
+		{"write files", s.writeFiles},
+		{"make cgroup", s.makeCgroup},
+		{"make network namespace", s.makeNetNS},
+	}); err != nil {
+		return nil, err
+	}
+	var ips []string
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return s.perform(groupCtx, sb, []step{{"set up network", func(ctx context.Context, sb *Sandbox) (err error) {
+			ips, err = s.connect(ctx, sb)
+			return err
+		}}})
+	})
+	group.Go(func() error {
+		return s.perform(groupCtx, sb, []step{{"start pause container", s.startPause}})
+	})
+	return ips, group.Wait()
+}
+
+// perform runs steps one after the other, up to the first that fails.
+func (s *Store) perform(ctx context.Context, sb *Sandbox, steps []step) error {
+	for _, step := range steps {
+		begin := time.Now()
+		err := step.run(ctx, sb)
+		s.config.Log.Debug(step.name, "pod", sb.Pod.Name, "took", time.Since(begin), "error", err)
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) makeDirs(_ context.Context, sb *Sandbox) error {
+	return errors.Join(
+		os.MkdirAll(s.LogDir(sb.UID()), 0o700),
+		os.MkdirAll(s.VolumeDir(sb.UID()), 0o700),
+		os.MkdirAll(s.RunDir(sb.UID()), 0o700),
+	)
+}
+
+func (s *Store) makeVolumes(ctx context.Context, sb *Sandbox) error {
+	_, err := volume.Setup(ctx, s.VolumeDir(sb.UID()), sb.Pod)
+	return err
+}
+
+func (s *Store) writeFiles(_ context.Context, sb *Sandbox) error {
+	return files.Write(s.filesSpec(sb.Pod))
+}
+
+func (s *Store) makeCgroup(_ context.Context, sb *Sandbox) error {
+	return s.cgroups.Create(sb.Pod)
+}
+
+func (s *Store) makeNetNS(_ context.Context, sb *Sandbox) error {
+	if sb.Pod.Spec.HostNetwork {
+		return nil
+	}
+	return network.CreateNetNS(network.NetNSPath(s.config.RunDir, sb.UID()))
+}
+
+// connect gives the pod its addresses and tells them to its hosts file.
+func (s *Store) connect(ctx context.Context, sb *Sandbox) ([]string, error) {
+	ips, err := s.addresses(ctx, sb)
+	if err != nil {
+		return nil, err
+	}
+	return ips, files.WriteHosts(s.filesSpec(sb.Pod), ips)
+}
+
+func (s *Store) addresses(ctx context.Context, sb *Sandbox) ([]string, error) {
+	if sb.Pod.Spec.HostNetwork {
+		return s.config.HostIPs, nil
+	}
+	result, err := s.network.Add(ctx, network.Pod{
+		UID:       sb.UID(),
+		Namespace: sb.Pod.Namespace,
+		Name:      sb.Pod.Name,
+		ID:        sb.ID,
+		NetNS:     network.NetNSPath(s.config.RunDir, sb.UID()),
+		Ports:     network.Ports(sb.Pod),
+	})
+	return slices.Clone(result.IPs), err
+}
+
+func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
+	if sb.State == Pausing || sb.State == Ready {
+		return nil
+	}
+	pause, err := s.images.Get(ctx, sb.Image)
+	if err != nil {
+		return err
+	}
+	rootfs, err := s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause, true)
+	if err != nil {
+		return err
+	}
+	if err := s.containers.Group(ctx, sb.ID); err != nil {
+		return fmt.Errorf("group containers: %w", err)
+	}
+	if _, err := s.containers.CreateTask(ctx, sb.ID, rootfs, "", ""); err != nil {
+		return err
+	}
+	return s.containers.StartPause(ctx, sb.ID)
+}
+
+// Volumes returns where each of the pod's volumes is on the host, by name.
+func (s *Store) Volumes(ctx context.Context, sb *Sandbox) (map[string]string, error) {
+	return volume.Setup(ctx, s.VolumeDir(sb.UID()), sb.Pod)
+}

@@ -1,0 +1,194 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/containerd/errdefs"
+	v1 "k8s.io/api/core/v1"
+
+	"podrun/container"
+	"podrun/container/image"
+	"podrun/container/oci"
+	"podrun/sandbox/cgroup"
+	"podrun/sandbox/files"
+	"podrun/sandbox/network"
+)
+
+// Config says where sandboxes live and what they are made with.
+type Config struct {
+	Root, RunDir string // podrun's directories
+	NodeName     string
+	HostIPs      []string // of the machine, the preferred one first
+	Machine      oci.Machine
+	Log          *slog.Logger
+}
+
+// Store holds the sandboxes of one containerd.
+type Store struct {
+	config     Config
+	containers *container.Store
+	images     *image.Store
+	network    *network.Network
+	cgroups    *cgroup.Driver
+}
+
+// New makes a Store from the parts that it works with.
+func New(config Config, containers *container.Store, images *image.Store, net *network.Network, cgroups *cgroup.Driver) *Store {
+	return &Store{config: config, containers: containers, images: images, network: net, cgroups: cgroups}
+}
+
+// Register writes the record of a new pod, and does nothing else. pause is
+// the image of its pause container.
+func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) (*Sandbox, error) {
+	shared, err := s.shared(pod)
+	if err != nil {
+		return nil, err
+	}
+	runtimeSpec, err := oci.PauseSpec(oci.PauseInput{
+		ID:      container.ID(string(pod.UID), "", 0),
+		Pod:     pod,
+		Image:   pause.Config,
+		Shared:  shared,
+		Machine: s.config.Machine,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build runtime spec of the sandbox: %w", err)
+	}
+	data, err := encode(pod)
+	if err != nil {
+		return nil, err
+	}
+	err = s.containers.Register(ctx, container.Spec{
+		Record:     container.Record{Kind: container.KindPause, Pod: container.RefOf(pod)},
+		Image:      pause,
+		Runtime:    runtimeSpec,
+		Extensions: map[string][]byte{extensionPod: data},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write record of pod %q: %w", pod.Name, err)
+	}
+	return s.Load(ctx, string(pod.UID))
+}
+
+// Load returns the sandbox of a pod; errdefs.ErrNotFound when there is none.
+func (s *Store) Load(ctx context.Context, uid string) (*Sandbox, error) {
+	pause, err := s.containers.Load(ctx, container.ID(uid, "", 0))
+	if err != nil {
+		return nil, err
+	}
+	return fromPause(pause)
+}
+
+// Observe returns the sandbox of a pod and the containers in it, as they are
+// now; errdefs.ErrNotFound when there is no record of the pod.
+func (s *Store) Observe(ctx context.Context, uid string) (*Sandbox, []container.Container, error) {
+	all, err := s.containers.ListPod(ctx, uid)
+	if err != nil {
+		return nil, nil, err
+	}
+	var pause *container.Container
+	var others []container.Container
+	for i := range all {
+		if all[i].Kind == container.KindPause {
+			pause = &all[i]
+		} else {
+			others = append(others, all[i])
+		}
+	}
+	if pause == nil {
+		return nil, nil, fmt.Errorf("pod %s: %w", uid, errdefs.ErrNotFound)
+	}
+	sb, err := fromPause(pause)
+	return sb, others, err
+}
+
+// List returns the sandboxes that there are records of, as they are written
+// down: State is not looked at.
+func (s *Store) List(ctx context.Context) ([]*Sandbox, error) {
+	pauses, err := s.containers.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Sandbox, 0, len(pauses))
+	for i := range pauses {
+		sb, err := fromPause(&pauses[i])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, sb)
+	}
+	return list, nil
+}
+
+// SavePod writes the pod as it is now wished for into the record.
+func (s *Store) SavePod(ctx context.Context, sb *Sandbox) error {
+	return s.save(ctx, sb, extensionPod, sb.Pod)
+}
+
+// SaveMemory writes the sandbox' memory into the record.
+func (s *Store) SaveMemory(ctx context.Context, sb *Sandbox) error {
+	return s.save(ctx, sb, extensionMemory, sb.Memory)
+}
+
+func (s *Store) save(ctx context.Context, sb *Sandbox, extension string, value any) error {
+	data, err := encode(value)
+	if err == nil {
+		err = s.containers.Update(ctx, sb.ID, extension, data)
+	}
+	if err != nil {
+		return fmt.Errorf("write record of pod %q: %w", sb.Pod.Name, err)
+	}
+	return nil
+}
+
+// Shared is what a container of the sandbox joins; the pause container runs.
+func (s *Store) Shared(sb *Sandbox) (container.Shared, error) {
+	shared, err := s.shared(sb.Pod)
+	shared.PausePID = sb.PausePID
+	return shared, err
+}
+
+func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
+	uid := string(pod.UID)
+	hostname, err := files.Hostname(pod, s.config.NodeName)
+	shared := container.Shared{
+		CgroupParent: s.cgroups.Parent(pod),
+		Hostname:     hostname,
+		Annotations:  map[string]string{"io.containerd.runc.v2.group": container.ID(uid, "", 0)},
+	}
+	for _, m := range files.Mounts(s.filesSpec(pod)) {
+		shared.Mounts = append(shared.Mounts, oci.Mount{Source: m.Source, Destination: m.Destination, ReadOnly: m.ReadOnly, Options: m.Options})
+	}
+	if !pod.Spec.HostNetwork {
+		shared.NetNS = network.NetNSPath(s.config.RunDir, uid)
+	}
+	return shared, err
+}
+
+// HostIPs are the machine's addresses.
+func (s *Store) HostIPs() []string { return s.config.HostIPs }
+
+// RootDir is the directory of a pod that survives a reboot.
+func (s *Store) RootDir(uid string) string { return filepath.Join(s.config.Root, "pods", uid) }
+
+// RunDir is the directory of a pod that does not survive a reboot.
+func (s *Store) RunDir(uid string) string { return filepath.Join(s.config.RunDir, "pods", uid) }
+
+// LogDir is where the logs of a pod's containers are.
+func (s *Store) LogDir(uid string) string { return filepath.Join(s.RootDir(uid), "logs") }
+
+// VolumeDir is where the pod's own volumes are.
+func (s *Store) VolumeDir(uid string) string { return filepath.Join(s.RootDir(uid), "volumes") }
+
+func (s *Store) filesSpec(pod *v1.Pod) files.Spec {
+	uid := string(pod.UID)
+	return files.Spec{
+		Dir:      filepath.Join(s.RootDir(uid), "files"),
+		ShmDir:   filepath.Join(s.RunDir(uid), "shm"),
+		Pod:      pod,
+		NodeName: s.config.NodeName,
+	}
+}
