@@ -1,0 +1,151 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	containerd "github.com/containerd/containerd/v2/client"
+
+	"podrun/container"
+	"podrun/container/image"
+	"podrun/container/stack"
+	"podrun/sandbox"
+	"podrun/sandbox/cgroup"
+	"podrun/sandbox/network"
+)
+
+// Config says where an Engine's pods live and what runs them.
+type Config struct {
+	Root       string // what must survive a reboot; absolute
+	RunDir     string // what must not; absolute
+	Containerd string // the address of a containerd to use; empty: see stack.Config
+	CNIConfDir string // empty: the built-in bridge network
+	Debug      bool
+	Log        *slog.Logger
+}
+
+// Stack says which containerd is meant.
+func (c Config) Stack() stack.Config {
+	return stack.Config{Root: c.Root, RunDir: c.RunDir, Address: c.Containerd}
+}
+
+// Engine is the way to the pods under one pair of directories.
+type Engine struct {
+	config     Config
+	stack      *stack.Stack
+	client     *containerd.Client
+	images     *image.Store
+	containers *container.Store
+	sandboxes  *sandbox.Store
+}
+
+// cgroupRoot is the cgroup that all pods are below. Instances share it, since
+// UIDs are unique.
+const cgroupRoot = "podrun"
+
+// dialTimeout bounds how long a containerd that accepts connections may take
+// to answer.
+const dialTimeout = 10 * time.Second
+
+// Open connects to containerd, starting the bundled one when it is needed.
+func Open(ctx context.Context, config Config) (*Engine, error) {
+	for _, dir := range []string{config.Root, config.RunDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make directory: %w", err)
+		}
+	}
+	running, err := stack.Open(ctx, config.Stack())
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, config, running)
+}
+
+// Find is Open for those who only look: it starts nothing, and fails with
+// stack.ErrNotRunning when there is no containerd to ask.
+func Find(ctx context.Context, config Config) (*Engine, error) {
+	running, err := stack.Find(ctx, config.Stack())
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, config, running)
+}
+
+func connect(ctx context.Context, config Config, running *stack.Stack) (*Engine, error) {
+	client, err := containerd.New(running.Address,
+		containerd.WithDefaultNamespace(container.Namespace),
+		containerd.WithTimeout(dialTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("connect to containerd at %s: %w", running.Address, err)
+	}
+	e := &Engine{config: config, stack: running, client: client}
+	if err := e.assemble(ctx); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// assemble builds the parts, each from those below it.
+func (e *Engine) assemble(ctx context.Context) error {
+	modern, err := e.modern(ctx)
+	if err != nil {
+		return err
+	}
+	cgroups, err := cgroup.Detect(cgroupRoot)
+	if err != nil {
+		return err
+	}
+	facts := machine(cgroups)
+	e.images = image.New(e.client, container.Snapshotter)
+	e.containers, err = container.New(e.client, container.Config{
+		RunDir:    e.config.RunDir,
+		Runc:      e.stack.Runc,
+		Sandboxes: modern,
+		Machine:   facts,
+	})
+	if err != nil {
+		return err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("ask for the host's name: %w", err)
+	}
+	e.sandboxes = sandbox.New(sandbox.Config{
+		Root:     e.config.Root,
+		RunDir:   e.config.RunDir,
+		NodeName: name,
+		HostIPs:  network.HostIPs(),
+		Machine:  facts,
+		Log:      e.config.Log,
+	}, e.containers, e.images, network.New(network.Config{
+		RunDir:  e.config.RunDir,
+		ConfDir: e.config.CNIConfDir,
+		BinDirs: e.stack.CNIBinDirs,
+	}), cgroups)
+	return nil
+}
+
+// modern says whether containerd has the services of 2.0.
+func (e *Engine) modern(ctx context.Context) (bool, error) {
+	if e.stack.Bundled {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	version, err := e.client.Version(ctx)
+	if err != nil {
+		return false, fmt.Errorf("ask containerd at %s for its version: %w", e.stack.Address, err)
+	}
+	return !strings.HasPrefix(strings.TrimPrefix(version.Version, "v"), "1."), nil
+}
+
+// Close gives up the connection. Pods and their supervisors go on.
+func (e *Engine) Close() error { return e.client.Close() }
+
+// Images is the store of images that pods are made from.
+func (e *Engine) Images() *image.Store { return e.images }

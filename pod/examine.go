@@ -1,0 +1,156 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"podrun/container/stack"
+	"podrun/sandbox/cgroup"
+	"podrun/sandbox/network"
+)
+
+// Finding is what Examine found out about one part of the machine.
+type Finding struct {
+	Name   string
+	Detail string
+	Mend   string // what to do about it; empty when all is well
+}
+
+// Examine looks at what pods need of the machine. It changes nothing.
+func Examine(ctx context.Context, config Config) []Finding {
+	status, err := stack.Inspect(ctx, config.Stack())
+	findings := []Finding{
+		examineKernel(),
+		examineCgroups(),
+		examineOverlay(),
+		examineContainerd(status, err),
+		examineProgram("runc", status.Bundled, []string{"runc"}, "install runc 1.3.3 or newer"),
+		examinePlugins(status.Bundled, status.CNIBinDirs, config),
+		examineFilter(),
+	}
+	for _, dir := range []string{config.Root, config.RunDir} {
+		findings = append(findings, examineSpace(dir))
+	}
+	return findings
+}
+
+func examineKernel() Finding {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return Finding{Name: "kernel", Detail: err.Error(), Mend: "use a Linux kernel of 5.6 or newer"}
+	}
+	f := Finding{Name: "kernel", Detail: unix.ByteSliceToString(name.Release[:])}
+	// openat2 is what image files are opened with.
+	if fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}); err != nil {
+		f.Detail += ": no openat2"
+		f.Mend = "use a Linux kernel of 5.6 or newer"
+	} else {
+		unix.Close(fd)
+	}
+	return f
+}
+
+func examineCgroups() Finding {
+	driver, err := cgroup.Detect(cgroupRoot)
+	if err != nil {
+		return Finding{Name: "cgroups", Detail: err.Error(), Mend: "mount cgroup2 on /sys/fs/cgroup"}
+	}
+	if driver.Unified() {
+		return Finding{Name: "cgroups", Detail: "v2"}
+	}
+	return Finding{Name: "cgroups", Detail: "v1"}
+}
+
+func examineOverlay() Finding {
+	f := Finding{Name: "overlayfs", Detail: "known to the kernel"}
+	filesystems, err := os.ReadFile("/proc/filesystems")
+	if err != nil || !strings.Contains(string(filesystems), "\toverlay\n") {
+		f.Detail, f.Mend = "not known to the kernel", "modprobe overlay"
+	}
+	return f
+}
+
+func examineContainerd(status stack.Status, err error) Finding {
+	f := Finding{Name: "containerd"}
+	switch {
+	case err != nil:
+		f.Detail, f.Mend = err.Error(), "see its log, then podrun stack stop"
+	case status.Running:
+		f.Detail = fmt.Sprintf("%s at %s", status.Version, status.Address)
+	case status.Bundled:
+		f.Detail = "podrun's own, started when it is needed"
+	default:
+		f.Detail = "nothing answers at " + status.Address
+		f.Mend = "start containerd, or use a build of podrun that carries its own"
+	}
+	return f
+}
+
+func examineProgram(name string, bundled bool, alternatives []string, mend string) Finding {
+	if bundled {
+		return Finding{Name: name, Detail: "podrun's own"}
+	}
+	for _, program := range alternatives {
+		if path, err := exec.LookPath(program); err == nil {
+			return Finding{Name: name, Detail: path}
+		}
+	}
+	return Finding{Name: name, Detail: "not found", Mend: mend}
+}
+
+func examinePlugins(bundled bool, dirs []string, config Config) Finding {
+	f := Finding{Name: "CNI", Detail: "podrun's own plugins"}
+	if config.CNIConfDir != "" {
+		f.Detail = "configured in " + config.CNIConfDir
+	}
+	if bundled {
+		return f
+	}
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, "bridge")); err == nil {
+			f.Detail = "plugins in " + dir
+			return f
+		}
+	}
+	return Finding{Name: "CNI", Detail: "no plugins found", Mend: "install containernetworking-plugins, 1.9.1 or newer, in /opt/cni/bin"}
+}
+
+// examineFilter looks whether the kernel translates addresses, which the
+// built-in network has it do; no program is needed for that.
+func examineFilter() Finding {
+	if err := network.CanTranslate(); err != nil {
+		return Finding{Name: "netfilter", Detail: err.Error(), Mend: "modprobe nf_tables, or use a kernel that has it"}
+	}
+	return Finding{Name: "netfilter", Detail: "nf_tables"}
+}
+
+// minSpace is what is needed for a small image and its logs.
+const minSpace = 512 << 20
+
+func examineSpace(dir string) Finding {
+	f := Finding{Name: "space"}
+	for existing := dir; ; existing = filepath.Dir(existing) {
+		var stat unix.Statfs_t
+		err := unix.Statfs(existing, &stat)
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			f.Detail, f.Mend = err.Error(), "make the directory readable"
+			return f
+		}
+		free := int64(stat.Bavail) * stat.Bsize
+		f.Detail = fmt.Sprintf("%d MiB free for %s", free>>20, dir)
+		if free < minSpace {
+			f.Mend = "free some space, or name another directory with --root and --run-dir"
+		}
+		return f
+	}
+}

@@ -1,0 +1,90 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+
+	"podrun/container/logs"
+	"podrun/pod/status"
+	"podrun/pod/supervise"
+)
+
+// defaultContainer is the annotation by which a pod says which container is
+// meant when none is named; it is kubectl's.
+const defaultContainer = "kubectl.kubernetes.io/default-container"
+
+// ErrNoContainer says that a pod has no container of that name.
+var ErrNoContainer = errors.New("no such container")
+
+// containerName returns the container that is meant by name, which may be
+// empty.
+func containerName(pod *v1.Pod, name string) (string, error) {
+	if name == "" {
+		name = pod.Annotations[defaultContainer]
+	}
+	if name == "" {
+		return pod.Spec.Containers[0].Name, nil
+	}
+	var names []string
+	for _, c := range pod.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	if !slices.Contains(names, name) {
+		return "", fmt.Errorf("%w: pod %q has no container %q; it has %s", ErrNoContainer, pod.Name, name, strings.Join(names, ", "))
+	}
+	return name, nil
+}
+
+// Logs writes what the newest instance of a container has printed to stdout
+// and stderr. With options.Follow it goes on until that instance has ended.
+func (e *Engine) Logs(ctx context.Context, ref Ref, name string, options logs.Options, stdout, stderr io.Writer) error {
+	v, err := e.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if name, err = containerName(v.pod, name); err != nil {
+		return err
+	}
+	if err := e.ensureSupervised(v); err != nil {
+		return err
+	}
+	newest := v.observed.Newest(name)
+	if newest == nil {
+		return fmt.Errorf("read logs of pod %q: container %q has not started yet", ref.Name, name)
+	}
+	files := supervise.LogFiles(e.sandboxes, v.sandbox.UID(), name, newest.Attempt)
+	err = files.Read(ctx, stdout, stderr, options, e.ended(ctx, v.sandbox.UID(), newest, options.Follow))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was printed yet
+	}
+	return err
+}
+
+// ended returns a channel that is closed when an instance has ended.
+func (e *Engine) ended(ctx context.Context, uid string, instance *status.Container, wait bool) <-chan struct{} {
+	ended := make(chan struct{})
+	if instance.Dead() {
+		close(ended)
+		return ended
+	}
+	if wait {
+		go func() {
+			defer close(ended)
+			e.follow(ctx, uid, func(v *view) (bool, error) {
+				if v == nil {
+					return true, nil
+				}
+				newest := v.observed.Newest(instance.Name)
+				return newest == nil || newest.Attempt != instance.Attempt || newest.Dead(), nil
+			})
+		}()
+	}
+	return ended
+}

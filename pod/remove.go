@@ -1,0 +1,75 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"podrun/pod/plan"
+	"podrun/pod/status"
+)
+
+// RemoveOptions say how a pod is removed.
+type RemoveOptions struct {
+	// Grace is in seconds, nil for the pod's own; 0 kills at once.
+	Grace *int64
+}
+
+// Remove deletes a pod and returns when nothing of it is left. ErrNotFound
+// says that there is none. When something cannot be removed, the error says
+// what; the pod stays on record, its supervisor keeps trying, and Remove can
+// be called again.
+func (e *Engine) Remove(ctx context.Context, ref Ref, options RemoveOptions) error {
+	uid, err := e.markDeleted(ctx, ref, options)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// A pod without an owner is removed by us; no process has to be started
+	// for that, which may not even be possible.
+	owned := make(chan error, 1)
+	go func() { owned <- e.Supervise(ctx, uid, nil) }()
+	err = e.follow(ctx, uid, func(v *view) (bool, error) {
+		if v == nil {
+			return true, nil
+		}
+		return false, v.stuck()
+	})
+	cancel()
+	<-owned
+	return err
+}
+
+// stuck returns why a pod cannot be removed, once that was tried a few times.
+func (v *view) stuck() error {
+	for _, f := range v.observed.Failures {
+		switch f.Reason {
+		case status.ReasonKillContainer, status.ReasonKillSandbox, status.ReasonRemovePod:
+			if f.Count >= removeTries {
+				return fmt.Errorf("remove pod %q: %s", v.pod.Name, f.Message)
+			}
+		}
+	}
+	return nil
+}
+
+// removeTries is how often a removal may fail before Remove gives up.
+const removeTries = 3
+
+// markDeleted writes into the record that the pod is to be deleted.
+func (e *Engine) markDeleted(ctx context.Context, ref Ref, options RemoveOptions) (uid string, err error) {
+	unlock, err := e.lockRecords(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	sb, err := e.record(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	if plan.Delete(sb.Pod, options.Grace, time.Now()) {
+		err = e.sandboxes.SavePod(ctx, sb)
+	}
+	return sb.UID(), err
+}

@@ -1,0 +1,276 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/containerd/errdefs"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+
+	"podrun/container"
+	"podrun/container/image"
+	"podrun/pod/plan"
+	"podrun/pod/status"
+	"podrun/sandbox"
+)
+
+const (
+	// lookAgain bounds how long an event that was missed can go unnoticed.
+	lookAgain = 10 * time.Second
+	// tryAgain is how long a world that cannot be observed is left alone.
+	tryAgain = 500 * time.Millisecond
+)
+
+// Parts are what a supervisor works with.
+type Parts struct {
+	Sandboxes  *sandbox.Store
+	Containers *container.Store
+	Images     *image.Store
+	// Progress is told what is being done; may be nil.
+	Progress func(Progress)
+	Clock    clock.Clock
+	Log      *slog.Logger
+}
+
+// Supervisor keeps one pod. All that it knows is owned by the goroutine of
+// Run; actions send it what they found.
+type Supervisor struct {
+	Parts
+	uid string
+
+	inFlight map[plan.Key]*flight
+	flying   int // actions that have not sent their result, those that gave way too
+	images   map[status.Image]ensured
+	copiers  map[string]*copier // by container ID
+	known    map[string]bool    // the IDs of the pod's containers
+	results  chan result
+}
+
+// flight is an action that is being performed.
+type flight struct {
+	action plan.Action
+	cancel context.CancelFunc
+}
+
+// ensured is an image that is there.
+type ensured struct {
+	image *image.Image
+	at    time.Time
+}
+
+// result is what an action sends when it is done.
+type result struct {
+	flight *flight
+	err    error
+	image  *image.Image // of EnsureImage
+	ips    []string     // of CreateSandbox
+}
+
+// New makes a supervisor of the pod with that UID; the caller owns the pod.
+func New(uid string, parts Parts) *Supervisor {
+	return &Supervisor{
+		Parts:    parts,
+		uid:      uid,
+		inFlight: map[plan.Key]*flight{},
+		images:   map[status.Image]ensured{},
+		copiers:  map[string]*copier{},
+		results:  make(chan result),
+	}
+}
+
+// Run supervises until the pod has ended and is taken down, or is gone, or
+// ctx is done. In the last case all stays as it is, for the next owner.
+func (s *Supervisor) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.abandon()
+	defer cancel()
+	events := s.Containers.Watch(ctx)
+	for ctx.Err() == nil {
+		end, wake, err := s.step(ctx)
+		if err != nil {
+			s.Log.Error("look at pod", "uid", s.uid, "error", err)
+			wake = s.Clock.Now().Add(tryAgain)
+		}
+		if end != plan.Going {
+			return nil
+		}
+		s.wait(ctx, events, wake)
+	}
+	return context.Cause(ctx)
+}
+
+// step observes, plans and starts what is to be done.
+func (s *Supervisor) step(ctx context.Context) (plan.End, time.Time, error) {
+	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
+	if errdefs.IsNotFound(err) {
+		return plan.Removed, time.Time{}, nil
+	}
+	if err != nil {
+		return plan.Going, time.Time{}, err
+	}
+	s.known = map[string]bool{sb.ID: true}
+	for _, c := range obs.Containers {
+		s.known[c.ID] = true
+	}
+	s.copyLogs(ctx, sb, obs)
+	next := plan.Next(sb.Pod, obs, s.work(), s.Clock.Now())
+	for _, key := range next.Cancel {
+		s.inFlight[key].cancel()
+	}
+	for _, action := range next.Actions {
+		s.begin(ctx, action, sb, obs)
+	}
+	return next.End, next.Wake, nil
+}
+
+func (s *Supervisor) work() plan.Work {
+	work := plan.Work{InFlight: map[plan.Key]plan.Action{}, Images: map[status.Image]time.Time{}}
+	for key, flight := range s.inFlight {
+		work.InFlight[key] = flight.action
+	}
+	for key, image := range s.images {
+		work.Images[key] = image.at
+	}
+	return work
+}
+
+// begin performs an action beside the loop. An action in flight with the same
+// key gives way to it.
+func (s *Supervisor) begin(ctx context.Context, action plan.Action, sb *sandbox.Sandbox, obs status.Observed) {
+	if current, ok := s.inFlight[action.Key()]; ok {
+		current.cancel()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	flight := &flight{action: action, cancel: cancel}
+	s.inFlight[action.Key()] = flight
+	s.flying++
+	s.Log.Debug("begin", "action", action)
+	s.tell(Progress{Action: action, State: Begun})
+	perform := s.performer(action, sb, obs)
+	go func() {
+		begin := s.Clock.Now()
+		r := perform(ctx)
+		cancel()
+		r.flight = flight
+		s.Log.Debug("end", "action", action, "took", s.Clock.Since(begin), "error", r.err)
+		s.results <- r
+	}()
+}
+
+// wait returns when there is a reason to look again, having taken in what
+// actions have sent by then.
+func (s *Supervisor) wait(ctx context.Context, events <-chan string, wake time.Time) {
+	d := lookAgain
+	if !wake.IsZero() {
+		d = min(d, max(0, wake.Sub(s.Clock.Now())))
+	}
+	timer := s.Clock.NewTimer(d)
+	defer timer.Stop()
+	for looking := false; !looking; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C():
+			looking = true
+		case id := <-events:
+			looking = id == "" || s.known[id]
+		case r := <-s.results:
+			s.settle(ctx, r)
+			looking = true
+		}
+	}
+	for {
+		select {
+		case r := <-s.results:
+			s.settle(ctx, r)
+		case <-events:
+		default:
+			return
+		}
+	}
+}
+
+// settle takes in how an action ended and writes down what of it the world
+// does not show.
+func (s *Supervisor) settle(ctx context.Context, r result) {
+	action := r.flight.action
+	s.flying--
+	if s.inFlight[action.Key()] != r.flight {
+		return // it gave way to another one
+	}
+	delete(s.inFlight, action.Key())
+	if r.image != nil {
+		s.images[action.Image] = ensured{image: r.image, at: s.Clock.Now()}
+	}
+	if ctx.Err() != nil || r.err != nil && errdefs.IsCanceled(r.err) {
+		return
+	}
+	s.tell(Progress{Action: action, State: Ended, Error: errorText(r.err)})
+	if r.err == nil && action.Kind == plan.RemovePod {
+		return // and with it the record
+	}
+	if err := s.remember(ctx, r); err != nil && !errdefs.IsNotFound(err) {
+		s.Log.Error("write down what happened", "action", action, "error", err)
+	}
+}
+
+func (s *Supervisor) remember(ctx context.Context, r result) error {
+	action := r.flight.action
+	sb, err := s.Sandboxes.Load(ctx, s.uid)
+	if err != nil {
+		return err
+	}
+	failures := map[string]status.Failure{}
+	for name, f := range sb.Memory.Failures {
+		failures[name] = status.Failure(f)
+	}
+	before := maps.Clone(failures)
+	if r.err == nil {
+		plan.Succeeded(failures, action)
+	} else {
+		reason, message := reasonOf(r.err)
+		plan.Failed(failures, action, reason, message, s.Clock.Now())
+	}
+	changed := !maps.Equal(before, failures)
+	sb.Memory.Failures = map[string]sandbox.Failure{}
+	for name, f := range failures {
+		sb.Memory.Failures[name] = sandbox.Failure(f)
+	}
+	if r.err == nil {
+		switch action.Kind {
+		case plan.CreateSandbox:
+			sb.Memory.IPs, changed = r.ips, true
+		case plan.StopSandbox:
+			sb.Memory.Stopped, changed = true, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.Sandboxes.SaveMemory(ctx, sb)
+}
+
+// abandon waits for the actions, which their context has ended, and stops
+// copying logs; the next owner goes on with both.
+func (s *Supervisor) abandon() {
+	for ; s.flying > 0; s.flying-- {
+		<-s.results
+	}
+	for _, c := range s.copiers {
+		<-c.done
+	}
+}
+
+// specOf returns the pod's container of that name.
+func specOf(pod *v1.Pod, name string) (*v1.Container, error) {
+	for i := range pod.Spec.Containers {
+		if pod.Spec.Containers[i].Name == name {
+			return &pod.Spec.Containers[i], nil
+		}
+	}
+	return nil, fmt.Errorf("pod %q has no container %q", pod.Name, name)
+}
