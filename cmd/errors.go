@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"podrun/container/stack"
+	"podrun/pod"
+	"podrun/pod/manifest"
+)
+
+// The exit codes.
+const (
+	exitDone     = 0
+	exitFailed   = 1 // podrun or something below it failed
+	exitUsage    = 2 // the request is wrong, nothing was changed
+	exitWorkload = 3 // the workload failed
+	exitTimeout  = 4 // time ran out
+)
+
+// Interrupted is the cause of a context that a signal ended.
+type Interrupted struct{ Signal syscall.Signal }
+
+func (i Interrupted) Error() string { return i.Signal.String() }
+
+// usageError is a wrong request.
+type usageError struct{ error }
+
+// codeError is the exit code of a user's own process, to be handed on. The
+// error in it may be nil.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e codeError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+var (
+	errNotRoot = errors.New("podrun needs root: it makes namespaces, mounts and networks")
+	errTimeout = errors.New("time ran out")
+)
+
+// hints say what to do about an error.
+var hints = []struct {
+	err  error
+	hint string
+}{
+	{errNotRoot, "run it as root, with sudo for example"},
+	{stack.ErrNotRunning, "start containerd, name another one with --containerd, or use a build of podrun that carries its own"},
+	{pod.ErrNotFound, "podrun ps lists the pods there are; -n names another namespace"},
+	{pod.ErrNotRunning, "podrun ps tells its state, podrun logs what it printed"},
+}
+
+// explain turns the end of a command into what is printed, which may be
+// nothing, and the exit code.
+func explain(err, cause error) (message string, code int) {
+	if err == nil {
+		return "", exitDone
+	}
+	var own codeError
+	if errors.As(err, &own) && own.err == nil {
+		return "", own.code
+	}
+	var problems manifest.Problems
+	if errors.As(err, &problems) {
+		return problems.Error(), exitUsage
+	}
+	return "podrun: " + err.Error() + hintFor(err), codeOf(err, cause)
+}
+
+func hintFor(err error) string {
+	var differs *pod.DiffersError
+	if errors.As(err, &differs) {
+		return "\nhint: --replace removes the pod and makes it anew"
+	}
+	for _, h := range hints {
+		if errors.Is(err, h.err) {
+			return "\nhint: " + h.hint
+		}
+	}
+	return ""
+}
+
+func codeOf(err, cause error) int {
+	var interrupted Interrupted
+	var usage usageError
+	var own codeError
+	var differs *pod.DiffersError
+	switch {
+	case errors.As(cause, &interrupted):
+		return 128 + int(interrupted.Signal)
+	case errors.As(err, &usage), errors.As(err, &differs), errors.Is(err, pod.ErrNoContainer):
+		return exitUsage
+	case errors.As(err, &own):
+		return own.code
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	}
+	return exitFailed
+}
+
+// usagef makes a wrong request of a message.
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(strings.TrimSpace(format), args...)}
+}

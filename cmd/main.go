@@ -1,0 +1,158 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"podrun/pod"
+)
+
+// Streams are the standard streams of the program.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// app is what all verbs share: the global flags and the way to the pods.
+type app struct {
+	Streams
+	root, runDir string
+	containerd   string
+	cniConfDir   string
+	namespace    string
+	debug        bool
+}
+
+// Main runs the command line args and returns the program's exit code.
+func Main(ctx context.Context, streams Streams, args []string) int {
+	a := &app{Streams: streams}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	message, code := explain(err, context.Cause(ctx))
+	if message != "" {
+		fmt.Fprintln(streams.Err, message)
+	}
+	return code
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "podrun",
+		Short: "Run Kubernetes pods on this machine",
+		Long: `podrun runs Kubernetes Pod manifests on this machine, directly through
+containerd: no cluster, no kubelet, no Docker.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	a.bind(root)
+	root.AddCommand(
+		newUp(a), newDown(a), newPs(a), newInspect(a), newLogs(a), newExec(a), newRm(a),
+		newPull(a), newLoad(a), newImages(a),
+		newStack(a), newDoctor(a), newGC(a), newVersion(a), newSupervise(a),
+	)
+	checkArguments(root)
+	return root
+}
+
+func (a *app) bind(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.root, "root", environment("PODRUN_ROOT", "/var/lib/podrun"), "directory for what must survive a reboot (PODRUN_ROOT)")
+	flags.StringVar(&a.runDir, "run-dir", environment("PODRUN_RUN_DIR", "/run/podrun"), "directory for what must not survive a reboot (PODRUN_RUN_DIR)")
+	flags.StringVar(&a.containerd, "containerd", os.Getenv("CONTAINERD_ADDRESS"), "address of the containerd to use instead of podrun's own (CONTAINERD_ADDRESS)")
+	flags.StringVar(&a.cniConfDir, "cni-conf-dir", os.Getenv("PODRUN_CNI_CONF_DIR"), "directory of CNI configurations to use instead of the built-in network (PODRUN_CNI_CONF_DIR)")
+	flags.StringVarP(&a.namespace, "namespace", "n", "", `namespace of pods (default "default")`)
+	debug, _ := strconv.ParseBool(os.Getenv("PODRUN_DEBUG"))
+	flags.BoolVar(&a.debug, "debug", debug, "log each step with its duration (PODRUN_DEBUG)")
+}
+
+// environment returns the value of a variable, or else a default.
+func environment(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// checkArguments makes wrong arguments of any verb a wrong request.
+func checkArguments(root *cobra.Command) {
+	for _, command := range root.Commands() {
+		check := command.Args
+		if check != nil {
+			command.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+		checkArguments(command)
+	}
+}
+
+// config is what the global flags say.
+func (a *app) config() (pod.Config, error) {
+	if os.Geteuid() != 0 {
+		return pod.Config{}, errNotRoot
+	}
+	root, err := filepath.Abs(a.root)
+	if err != nil {
+		return pod.Config{}, err
+	}
+	runDir, err := filepath.Abs(a.runDir)
+	if err != nil {
+		return pod.Config{}, err
+	}
+	return pod.Config{
+		Root:       root,
+		RunDir:     runDir,
+		Containerd: a.containerd,
+		CNIConfDir: a.cniConfDir,
+		Debug:      a.debug,
+		Log:        a.log(),
+	}, nil
+}
+
+func (a *app) log() *slog.Logger {
+	level := slog.LevelWarn
+	if a.debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
+}
+
+// open opens the engine, starting containerd when it is needed.
+func (a *app) open(ctx context.Context) (*pod.Engine, error) {
+	config, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return pod.Open(ctx, config)
+}
+
+// ref is the pod that an argument names.
+func (a *app) ref(name string) pod.Ref {
+	ref := pod.Ref{Namespace: a.namespace, Name: name}
+	if ref.Namespace == "" {
+		ref.Namespace = "default"
+	}
+	return ref
+}
