@@ -31,7 +31,7 @@ func (c *copier) resume(ctx context.Context) error {
 		}
 	}
 	at.log = min(at.log, info.Size()) // larger only after a loss of power
-	if c.at, err = at, nil; err != nil {
+	if c.at, err = c.replay(at); err != nil {
 		return err
 	}
 	if err := c.log.Truncate(c.at.log); err != nil {
