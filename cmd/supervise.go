@@ -1,13 +1,9 @@
 package cmd
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"podrun/pod"
-	"podrun/pod/supervise"
 )
 
 // newSupervise is the verb that supervisor processes run: one pod each.
@@ -18,8 +14,6 @@ func newSupervise(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			unix.CloseOnExec(supervise.ProgressFD)
-			progress := os.NewFile(supervise.ProgressFD, "progress")
 			if err := pod.Detach(); err != nil {
 				a.log().Warn("leave the caller's cgroup", "error", err)
 			}
@@ -28,7 +22,7 @@ func newSupervise(a *app) *cobra.Command {
 				return err
 			}
 			defer engine.Close()
-			return engine.Supervise(cmd.Context(), args[0], supervise.WriteProgress(progress))
+			return engine.Supervise(cmd.Context(), args[0])
 		},
 	}
 }

@@ -161,7 +161,7 @@ func (u *upProgress) tell(p *v1.Pod, progress supervise.Progress) {
 		current, total := u.add(text, progress.Layer, progress.Current, progress.Total)
 		u.progress.Bytes(text, current, total)
 	case supervise.Ended:
-		if progress.Error != "" {
+		if progress.Error != nil {
 			u.progress.Fail(text)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
@@ -49,24 +50,29 @@ func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount,
 // Start runs the process of a created container and writes down when. That the
 // runtime cannot is the container's end, as with Create.
 func (s *Store) Start(ctx context.Context, id string) error {
-	started := time.Now()
-	if err := s.StartPause(ctx, id); err != nil {
-		return s.recordStartError(ctx, id, err)
+	// Side by side: as long as the process has not started, its task says so,
+	// whatever the record does.
+	recorded := make(chan error, 1)
+	go func() { recorded <- s.setLabel(ctx, id, labelStartedAt, formatTime(time.Now())) }()
+	err := s.recordStartError(ctx, id, s.StartPause(ctx, id))
+	if noted := <-recorded; noted != nil {
+		err = errors.Join(err, fmt.Errorf("record start: %w", noted))
 	}
-	if err := s.setLabel(ctx, id, labelStartedAt, formatTime(started)); err != nil {
-		return fmt.Errorf("record start: %w", err)
-	}
-	return nil
+	return err
 }
 
 // StartPause runs the process of a pause container, of which nothing more is
-// written down: a sandbox that was made has addresses in its record.
+// written down: a sandbox that was made has addresses in its record. One that
+// runs already is left alone.
 func (s *Store) StartPause(ctx context.Context, id string) error {
 	_, err := s.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id})
-	if err != nil {
-		return runtimeError(ctx, errgrpc.ToNative(err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	if process, lost := s.process(ctx, id); lost == nil && process.Status == tasktypes.Status_RUNNING {
+		return nil
+	}
+	return runtimeError(ctx, errgrpc.ToNative(err))
 }
 
 // runtimeError tells what the runtime says from what containerd, or the way

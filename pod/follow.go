@@ -2,18 +2,65 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"podrun/pod/status"
+	"podrun/pod/supervise"
+	"podrun/sandbox"
 )
 
 // lookAgain is how often a pod that is followed is looked at although nothing
-// happens: an event may be missed, a supervisor may die.
+// happens: an event may be missed, an owner may die.
 const lookAgain = 500 * time.Millisecond
 
+// errUnowned says that a pod that needs an owner has none.
+var errUnowned = errors.New("the pod has no supervisor")
+
+// attend sees to it that a pod is on its way, until done says so or ctx ends:
+// it owns the pod or, when somebody else does, looks on. done is given nil
+// when the pod is gone. Afterwards the pod may be without an owner.
+func (e *Engine) attend(ctx context.Context, uid string, progress func(supervise.Progress), done func(*view) (bool, error)) error {
+	for {
+		lock, err := supervise.Acquire(e.sandboxes.RootDir(uid))
+		switch {
+		case err == nil:
+			return e.bring(ctx, lock, uid, progress, done)
+		case !errors.Is(err, supervise.ErrOwned):
+			return err
+		}
+		if err := e.follow(ctx, uid, done); !errors.Is(err, errUnowned) {
+			return err
+		}
+	}
+}
+
+// bring owns a pod until done says so.
+func (e *Engine) bring(ctx context.Context, lock *supervise.Lock, uid string, progress func(supervise.Progress), done func(*view) (bool, error)) error {
+	var ended bool
+	var verdict error
+	err := e.own(ctx, lock, uid, supervise.Parts{
+		Progress: progress,
+		Until: func(sb *sandbox.Sandbox, observed status.Observed) bool {
+			ended, verdict = done(e.view(sb, observed))
+			return ended || verdict != nil
+		},
+	})
+	if err != nil || verdict != nil || ended {
+		return errors.Join(err, verdict)
+	}
+	// It is gone, or over before done was satisfied.
+	v, err := e.lookOrGone(ctx, uid)
+	if err == nil {
+		_, err = done(v)
+	}
+	return err
+}
+
 // follow looks at a pod whenever something happens to it, until done says so
-// or ctx ends. done is given nil when the pod is gone. A pod that loses its
-// supervisor meanwhile is given a new one.
+// or ctx ends, or with errUnowned when there is nobody to make it happen.
 func (e *Engine) follow(ctx context.Context, uid string, done func(*view) (bool, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -34,10 +81,8 @@ func (e *Engine) follow(ctx context.Context, uid string, done func(*view) (bool,
 		case <-events:
 			timer.Stop()
 		case <-timer.C:
-			if v != nil {
-				if err := e.ensureSupervised(v); err != nil {
-					return err
-				}
+			if owned, err := supervise.Owned(e.sandboxes.RootDir(uid)); err != nil || !owned {
+				return errors.Join(err, errUnowned)
 			}
 		}
 	}

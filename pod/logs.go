@@ -77,14 +77,28 @@ func (e *Engine) ended(ctx context.Context, uid string, instance *status.Contain
 	if wait {
 		go func() {
 			defer close(ended)
-			e.follow(ctx, uid, func(v *view) (bool, error) {
-				if v == nil {
-					return true, nil
-				}
-				newest := v.observed.Newest(instance.Name)
-				return newest == nil || newest.Attempt != instance.Attempt || newest.Dead(), nil
-			})
+			e.watchEnd(ctx, uid, instance)
 		}()
 	}
 	return ended
+}
+
+// watchEnd returns when an instance has ended, or it cannot be told.
+func (e *Engine) watchEnd(ctx context.Context, uid string, instance *status.Container) {
+	for {
+		err := e.follow(ctx, uid, func(v *view) (bool, error) {
+			if v == nil {
+				return true, nil
+			}
+			newest := v.observed.Newest(instance.Name)
+			return newest == nil || newest.Attempt != instance.Attempt || newest.Dead(), nil
+		})
+		if !errors.Is(err, errUnowned) {
+			return
+		}
+		v, err := e.lookOrGone(ctx, uid)
+		if err != nil || v == nil || e.ensureSupervised(v) != nil {
+			return
+		}
+	}
 }

@@ -24,21 +24,12 @@ func (e *Engine) Remove(ctx context.Context, ref Ref, options RemoveOptions) err
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// A pod without an owner is removed by us; no process has to be started
-	// for that, which may not even be possible.
-	owned := make(chan error, 1)
-	go func() { owned <- e.Supervise(ctx, uid, nil) }()
-	err = e.follow(ctx, uid, func(v *view) (bool, error) {
+	return e.attend(ctx, uid, nil, func(v *view) (bool, error) {
 		if v == nil {
 			return true, nil
 		}
 		return false, v.stuck()
 	})
-	cancel()
-	<-owned
-	return err
 }
 
 // stuck returns why a pod cannot be removed, once that was tried a few times.

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/containerd/errdefs"
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
 	"podrun/container/stack"
@@ -15,8 +14,8 @@ import (
 
 // Supervise owns a pod until it has ended or is gone, or ctx is done; it is
 // the whole of a supervisor process. A pod that is owned already is left to
-// its owner. progress may be nil.
-func (e *Engine) Supervise(ctx context.Context, uid string, progress func(supervise.Progress)) error {
+// its owner.
+func (e *Engine) Supervise(ctx context.Context, uid string) error {
 	lock, err := supervise.Acquire(e.sandboxes.RootDir(uid))
 	if errors.Is(err, supervise.ErrOwned) {
 		return nil
@@ -24,25 +23,21 @@ func (e *Engine) Supervise(ctx context.Context, uid string, progress func(superv
 	if err != nil {
 		return err
 	}
+	return e.own(ctx, lock, uid, supervise.Parts{})
+}
+
+// own supervises a pod whose lock the caller has, and gives the lock up.
+// Of parts only what is asked for beyond the usual is filled in.
+func (e *Engine) own(ctx context.Context, lock *supervise.Lock, uid string, parts supervise.Parts) error {
 	defer lock.Release()
-	err = e.supervisor(uid, progress).Run(ctx)
+	parts.Sandboxes, parts.Containers, parts.Images = e.sandboxes, e.containers, e.images
+	parts.Clock, parts.Log = clock.RealClock{}, e.config.Log
+	err := supervise.New(uid, parts).Run(ctx)
 	if _, gone := e.sandboxes.Load(context.WithoutCancel(ctx), uid); errdefs.IsNotFound(gone) {
-		// Whoever looked at the pod at its very end may have thought that it
-		// had no owner, and started one for which there is nothing to do.
+		// Whoever locks a pod at its very end makes its directory once more.
 		return errors.Join(err, e.sandboxes.Forget(context.WithoutCancel(ctx), uid))
 	}
 	return err
-}
-
-func (e *Engine) supervisor(uid string, progress func(supervise.Progress)) *supervise.Supervisor {
-	return supervise.New(uid, supervise.Parts{
-		Sandboxes:  e.sandboxes,
-		Containers: e.containers,
-		Images:     e.images,
-		Progress:   progress,
-		Clock:      clock.RealClock{},
-		Log:        e.config.Log,
-	})
 }
 
 // ensureSupervised starts a supervisor for a pod that has none and needs one.
@@ -54,28 +49,11 @@ func (e *Engine) ensureSupervised(v *view) error {
 	if err != nil || owned {
 		return err
 	}
-	return e.spawn(v.pod, nil)
+	return supervise.Spawn(e.sandboxes.RootDir(v.sandbox.UID()), []string{SuperviseCommand, v.sandbox.UID()}, e.environment())
 }
 
 // SuperviseCommand is the command that a supervisor process is started with.
 const SuperviseCommand = "supervise"
-
-// spawn starts a supervisor process; progress may be nil.
-func (e *Engine) spawn(pod *v1.Pod, progress func(*v1.Pod, supervise.Progress)) error {
-	uid := string(pod.UID)
-	pipe, err := supervise.Spawn(e.sandboxes.RootDir(uid), []string{SuperviseCommand, uid}, e.environment())
-	if err != nil {
-		return err
-	}
-	if progress == nil {
-		return pipe.Close()
-	}
-	go func() {
-		defer pipe.Close()
-		supervise.ReadProgress(pipe, func(p supervise.Progress) { progress(pod, p) })
-	}()
-	return nil
-}
 
 // inherited are the variables that a supervisor gets from who starts it: where
 // programs and registry credentials are.

@@ -89,21 +89,11 @@ func (e *Engine) Up(ctx context.Context, pods []*v1.Pod, options UpOptions) ([]v
 	if err == nil && !options.Detach {
 		err = up.started(ctx, accepted)
 	}
-	if err != nil {
-		if options.Keep {
-			return nil, err
-		}
+	if err != nil && !options.Keep {
 		return nil, errors.Join(err, up.rollBack(context.WithoutCancel(ctx)))
 	}
-	result := make([]v1.Pod, 0, len(accepted))
-	for _, pod := range accepted {
-		v, err := e.look(ctx, string(pod.UID))
-		if err != nil {
-			return nil, err
-		}
-		result = append(result, *v.pod)
-	}
-	return result, nil
+	result, handed := up.handOver(context.WithoutCancel(ctx), accepted)
+	return result, errors.Join(err, handed)
 }
 
 // checkChanges refuses changes of pods that cannot be made.
@@ -171,7 +161,7 @@ func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, erro
 	for _, pod := range pods {
 		record, change, err := u.accept(ctx, pod)
 		if err != nil {
-			return nil, err
+			return accepted, err
 		}
 		accepted = append(accepted, record)
 		if u.options.Changed != nil {
@@ -181,8 +171,7 @@ func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, erro
 	return accepted, nil
 }
 
-// accept sees to it that there is a record of the pod as it is wished for, and
-// that somebody keeps it.
+// accept sees to it that there is a record of the pod as it is wished for.
 func (u *upCall) accept(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error) {
 	done := Created
 	for {
@@ -191,13 +180,9 @@ func (u *upCall) accept(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, erro
 		switch {
 		case err == nil && change == Created:
 			u.created = append(u.created, record)
-			return record, done, u.engine.spawn(record, u.options.Progress)
+			return record, done, nil
 		case err == nil:
-			v, err := u.engine.look(ctx, string(record.UID))
-			if err == nil {
-				err = u.engine.ensureSupervised(v)
-			}
-			return record, change, err
+			return record, change, nil
 		case errors.As(err, &differs) && u.options.Replace:
 			done = Replaced
 			if err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{}); err != nil && !errors.Is(err, ErrNotFound) {
@@ -263,12 +248,17 @@ func (u *upCall) configure(ctx context.Context, existing *sandbox.Sandbox, pod *
 	return existing.Pod, Configured, u.engine.sandboxes.SavePod(ctx, existing)
 }
 
-// started waits until each of the pods has started, or one cannot.
+// started brings the pods to where each has started, or says why one cannot.
 func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, pod := range pods {
 		group.Go(func() error {
-			return u.engine.follow(ctx, string(pod.UID), func(v *view) (bool, error) {
+			tell := func(p supervise.Progress) {
+				if u.options.Progress != nil {
+					u.options.Progress(pod, p)
+				}
+			}
+			return u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
 				if v == nil {
 					return true, fmt.Errorf("start pod %q: it was removed meanwhile", pod.Name)
 				}
@@ -280,6 +270,22 @@ func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
 		})
 	}
 	return group.Wait()
+}
+
+// handOver gives each pod that needs one a supervisor of its own, and returns
+// the pods as they are.
+func (u *upCall) handOver(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
+	var result []v1.Pod
+	var errs []error
+	for _, pod := range pods {
+		v, err := u.engine.lookOrGone(ctx, string(pod.UID))
+		if err == nil && v != nil {
+			result = append(result, *v.pod)
+			err = u.engine.ensureSupervised(v)
+		}
+		errs = append(errs, err)
+	}
+	return result, errors.Join(errs...)
 }
 
 // rollBackTimeout bounds the removal of what could not be started.
@@ -308,11 +314,7 @@ func (e *Engine) pauseImage(ctx context.Context, name string) (*image.Image, err
 	switch {
 	case name != "":
 	case e.stack.Pause != "":
-		imported, err := e.images.ImportPause(ctx, e.stack.Pause)
-		if err != nil {
-			return nil, err
-		}
-		return e.images.Get(ctx, imported)
+		return e.images.ImportPause(ctx, e.stack.Pause, e.stack.Version)
 	default:
 		name = defaultPauseImage
 	}

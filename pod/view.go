@@ -43,9 +43,13 @@ func (e *Engine) look(ctx context.Context, uid string) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.view(sb, observed), nil
+}
+
+func (e *Engine) view(sb *sandbox.Sandbox, observed status.Observed) *view {
 	pod := sb.Pod.DeepCopy()
 	pod.Status = status.Of(pod, observed, time.Now())
-	return &view{sandbox: sb, pod: pod, observed: observed}, nil
+	return &view{sandbox: sb, pod: pod, observed: observed}
 }
 
 // List returns the pods, status included, by namespace and name. Pods whose

@@ -125,9 +125,6 @@ func (s *Store) addresses(ctx context.Context, sb *Sandbox) ([]string, error) {
 }
 
 func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
-	if sb.State == Pausing || sb.State == Ready {
-		return nil
-	}
 	pause, err := s.images.Get(ctx, sb.Image)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ type State string
 const (
 	// Absent: there is a record, but no pause container runs yet.
 	Absent State = "absent"
-	// Pausing: the pause container runs, the network is being made.
+	// Pausing: the pause container is there, the network is being made.
 	Pausing State = "pausing"
 	// Ready: containers can be started.
 	Ready State = "ready"
@@ -105,7 +105,8 @@ func state(pause *container.Container, memory Memory) State {
 		return Dead
 	case pause.State == container.Running && len(memory.IPs) > 0:
 		return Ready
-	case pause.State == container.Running:
+	case pause.State == container.Running, pause.State == container.Created:
+		// Its namespaces are there from its creation.
 		return Pausing
 	case len(memory.IPs) > 0:
 		// It was made, and its task is gone: the machine was restarted.

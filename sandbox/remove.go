@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"podrun/container"
@@ -15,40 +16,46 @@ import (
 // Stop takes down what runs: the pause container, the network and the network
 // namespace. The containers in it have ended. Record, volumes and logs stay.
 func (s *Store) Stop(ctx context.Context, sb *Sandbox) error {
-	return s.each(ctx, sb, s.stopSteps())
+	return s.together(ctx, sb, s.stopPause, s.disconnect)
 }
 
-// stopSteps are the steps of Create that concern what runs, reversed.
-func (s *Store) stopSteps() []step {
-	return []step{
-		{"stop pause container", s.stopPause},
-		{"remove network", s.disconnect},
-		{"remove network namespace", s.removeNetNS},
-		{"clean up after the network", func(ctx context.Context, _ *Sandbox) error { return s.network.Clean(ctx) }},
-	}
-}
-
-// Remove takes away everything of the pod: its containers if there are any
-// left, all that Stop does, files, volumes, cgroup and snapshots, and the
-// record when nothing else is left. All steps are tried; one that fails keeps
-// the record, so that it can be tried again.
+// Remove takes away everything of the pod:
+//
+//  1. what runs, if there is anything left: containers, pause, network,
+//  2. what it had: files, volumes, directories, cgroup,
+//  3. the record.
+//
+// The parts of the first are independent and go together. All steps are tried;
+// one that fails keeps the record, so that it can be tried again.
 func (s *Store) Remove(ctx context.Context, sb *Sandbox) error {
-	steps := []step{{"remove containers", s.removeContainers}}
-	steps = append(steps, s.stopSteps()...)
-	steps = append(steps,
-		step{"remove files", s.removeFiles},
-		step{"remove volumes", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.VolumeDir(sb.UID())) }},
-		step{"remove run directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RunDir(sb.UID())) }},
-		step{"remove cgroup", func(_ context.Context, sb *Sandbox) error { return s.cgroups.Remove(sb.UID()) }},
-		step{"remove directory", s.removeRootDir},
+	err := errors.Join(
+		s.together(ctx, sb, s.removeContainers, s.stopPause, s.disconnect),
+		s.each(ctx, sb, []step{
+			{"remove files", s.removeFiles},
+			{"remove volumes", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.VolumeDir(sb.UID())) }},
+			{"remove run directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RunDir(sb.UID())) }},
+			{"remove cgroup", func(_ context.Context, sb *Sandbox) error { return s.cgroups.Remove(sb.UID()) }},
+			{"remove directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RootDir(sb.UID())) }},
+		}),
 	)
-	if err := s.each(ctx, sb, steps); err != nil {
+	if err != nil {
 		return err
 	}
 	return s.each(ctx, sb, []step{{"remove record", s.removeRecord}})
 }
 
-// each runs all steps and joins what fails.
+// together runs parts side by side and joins what fails.
+func (s *Store) together(ctx context.Context, sb *Sandbox, parts ...func(context.Context, *Sandbox) error) error {
+	errs := make([]error, len(parts))
+	var group sync.WaitGroup
+	for i, part := range parts {
+		group.Go(func() { errs[i] = part(ctx, sb) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// each runs all steps, one after the other, and joins what fails.
 func (s *Store) each(ctx context.Context, sb *Sandbox, steps []step) error {
 	var errs []error
 	for _, step := range steps {
@@ -67,35 +74,38 @@ func (s *Store) removeContainers(ctx context.Context, sb *Sandbox) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var parts []func(context.Context, *Sandbox) error
 	for _, c := range all {
 		if c.Kind != container.KindPause {
-			errs = append(errs, s.containers.Remove(ctx, c.ID))
+			parts = append(parts, func(ctx context.Context, sb *Sandbox) error {
+				return s.each(ctx, sb, []step{{"remove container " + c.Name, func(ctx context.Context, _ *Sandbox) error {
+					return s.containers.Remove(ctx, c.ID)
+				}}})
+			})
 		}
 	}
-	return errors.Join(errs...)
+	return s.together(ctx, sb, parts...)
 }
 
 func (s *Store) stopPause(ctx context.Context, sb *Sandbox) error {
-	return errors.Join(s.containers.Kill(ctx, sb.ID), s.containers.DeleteTask(ctx, sb.ID))
+	return s.each(ctx, sb, []step{{"stop pause container", func(ctx context.Context, sb *Sandbox) error {
+		return errors.Join(s.containers.Kill(ctx, sb.ID), s.containers.DeleteTask(ctx, sb.ID))
+	}}})
 }
 
+// disconnect takes the network down, the reverse of making it.
 func (s *Store) disconnect(ctx context.Context, sb *Sandbox) error {
-	return s.network.Del(ctx, sb.UID())
-}
-
-func (s *Store) removeNetNS(_ context.Context, sb *Sandbox) error {
-	return network.RemoveNetNS(network.NetNSPath(s.config.RunDir, sb.UID()))
+	return s.each(ctx, sb, []step{
+		{"remove network", func(ctx context.Context, sb *Sandbox) error { return s.network.Del(ctx, sb.UID()) }},
+		{"remove network namespace", func(_ context.Context, sb *Sandbox) error {
+			return network.RemoveNetNS(network.NetNSPath(s.config.RunDir, sb.UID()))
+		}},
+		{"clean up after the network", func(ctx context.Context, _ *Sandbox) error { return s.network.Clean(ctx) }},
+	})
 }
 
 func (s *Store) removeFiles(_ context.Context, sb *Sandbox) error {
 	return files.Remove(s.filesSpec(sb.Pod))
-}
-
-// removeRootDir leaves the directory's own lock to the last moment: whoever
-// holds it owns the pod until nothing is left.
-func (s *Store) removeRootDir(ctx context.Context, sb *Sandbox) error {
-	return volume.Remove(ctx, s.RootDir(sb.UID()))
 }
 
 func (s *Store) removeRecord(ctx context.Context, sb *Sandbox) error {

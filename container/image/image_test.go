@@ -449,14 +449,16 @@ func TestImportPause(t *testing.T) {
 	names := make([]string, 4)
 	for i := range names {
 		group.Go(func() {
-			var err error
-			if names[i], err = s.ImportPause(context.Background(), program); err != nil {
+			image, err := s.ImportPause(context.Background(), program, "v1")
+			if err != nil {
 				t.Error(err)
+				return
 			}
+			names[i] = image.Name
 		})
 	}
 	group.Wait()
-	if len(slices.Compact(names)) != 1 || !strings.HasPrefix(names[0], "podrun.local/pause:") {
+	if len(slices.Compact(names)) != 1 || names[0] != "podrun.local/pause:v1" {
 		t.Fatalf("names %v", names)
 	}
 	image, err := s.Get(t.Context(), names[0])
@@ -470,7 +472,7 @@ func TestImportPause(t *testing.T) {
 	if image, err = s.Get(t.Context(), names[0]); err != nil || !unpacked(t, s, image) {
 		t.Errorf("after garbage collection: %+v, %v", image, err)
 	}
-	if _, err := s.ImportPause(t.Context(), program+"-not"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := s.ImportPause(t.Context(), program+"-not", "v2"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no program: %v", err)
 	}
 }

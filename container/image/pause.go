@@ -22,22 +22,23 @@ import (
 const pauseRepository = "podrun.local/pause"
 
 // ImportPause stores and unpacks an image that holds nothing but a static
-// program, as /pause, and returns its name, which follows from the program's
-// content. When the image is there, that is all it finds out.
-func (s *Store) ImportPause(ctx context.Context, program string) (string, error) {
-	b, err := os.ReadFile(program)
+// program, as /pause, and returns it. Its name follows from version, which
+// stands for the program's content: when there is such an image already, the
+// program is not even read.
+func (s *Store) ImportPause(ctx context.Context, program, version string) (*Image, error) {
+	name := pauseRepository + ":" + version
+	image, err := s.Get(ctx, name)
+	if !errdefs.IsNotFound(err) {
+		return image, err
+	}
+	file, err := os.ReadFile(program)
+	if err == nil {
+		err = s.leased(ctx, func(ctx context.Context) error { return s.importPause(ctx, name, file) })
+	}
 	if err != nil {
-		return "", fmt.Errorf("import pause image: %w", err)
+		return nil, fmt.Errorf("import pause image: %w", err)
 	}
-	name := pauseRepository + ":" + digest.FromBytes(b).Encoded()[:12]
-	_, err = s.client.ImageService().Get(ctx, name)
-	if errdefs.IsNotFound(err) {
-		err = s.leased(ctx, func(ctx context.Context) error { return s.importPause(ctx, name, b) })
-	}
-	if err != nil {
-		return "", fmt.Errorf("import pause image: %w", err)
-	}
-	return name, nil
+	return s.Get(ctx, name)
 }
 
 // importPause writes what the image consists of, unpacks it, and only then

@@ -32,6 +32,7 @@ type Stack struct {
 	Runc       string   // path of the bundled runc; "": containerd's shim finds one in its PATH
 	CNIBinDirs []string // where the CNI plugins are
 	Pause      string   // path of the bundled pause program; "" in a build without a bundle
+	Version    string   // stands for the content of the bundle; "" in a build without one
 }
 
 // Open returns a stack that is ready to be used. In a build with a bundle it first stages what is
@@ -102,8 +103,8 @@ func (c Config) stack() *Stack {
 		return s
 	}
 	dir := stagedDir(c.Root, bundle.Digest)
-	s.CNIBinDirs = []string{dir}
-	s.Pause = filepath.Join(dir, "pause")
+	s.CNIBinDirs = append([]string{dir}, PluginDirs()...)
+	s.Pause, s.Version = filepath.Join(dir, "pause"), filepath.Base(dir)
 	if s.Bundled {
 		s.Runc = filepath.Join(dir, "runc")
 	}

@@ -91,10 +91,8 @@ func (s *scheduler) finish() {
 func (s *scheduler) remove() {
 	s.cancelMaking()
 	s.stopAll(s.deletionEnd(), false, "the pod is being deleted")
-	switch state := s.obs.Sandbox.State; {
+	switch {
 	case s.running() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, StopContainer):
-	case state != status.SandboxStopped && state != status.SandboxAbsent:
-		s.stopSandbox("the pod is being deleted")
 	case len(s.work.InFlight) == 0 && s.due(RemovePod, ""):
 		s.add(Action{Kind: RemovePod, Cause: "the pod is being deleted"})
 	}

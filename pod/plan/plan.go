@@ -58,8 +58,8 @@ const (
 //  3. When pause died, all containers are stopped and a new sandbox is made
 //     for those that are to run; under Never the pod ends instead.
 //  4. When nothing runs and nothing is to run, the sandbox is stopped.
-//  5. A deleted pod's containers are stopped, then its sandbox, then all is
-//     removed. What was being made is cancelled.
+//  5. A deleted pod's containers are stopped, then all is removed. What was
+//     being made is cancelled.
 func Next(pod *v1.Pod, obs status.Observed, work Work, now time.Time) Plan {
 	s := &scheduler{pod: pod, obs: &obs, work: work, now: now}
 	switch {

@@ -22,7 +22,7 @@ func (s *Supervisor) performer(action plan.Action, sb *sandbox.Sandbox, obs stat
 	case plan.EnsureImage:
 		return s.ensureImage(action)
 	case plan.CreateSandbox:
-		return s.createSandbox(action, sb)
+		return s.createSandbox(sb)
 	case plan.CreateContainer:
 		return s.createContainer(action, sb)
 	case plan.RecordExit:
@@ -63,19 +63,12 @@ func (s *Supervisor) ensureImage(action plan.Action) func(context.Context) resul
 	}
 }
 
-func (s *Supervisor) createSandbox(action plan.Action, sb *sandbox.Sandbox) func(context.Context) result {
+func (s *Supervisor) createSandbox(sb *sandbox.Sandbox) func(context.Context) result {
 	return func(ctx context.Context) result {
 		if sb.State == sandbox.Dead {
 			if err := s.Sandboxes.Stop(ctx, sb); err != nil {
 				return result{err: err}
 			}
-		}
-		if sb.State != sandbox.Pausing {
-			sb.Memory.Attempt, sb.Memory.IPs, sb.Memory.StartedAt = action.Attempt, nil, s.Clock.Now()
-			if err := s.Sandboxes.SaveMemory(ctx, sb); err != nil {
-				return result{err: err}
-			}
-			sb.State = sandbox.Absent
 		}
 		ips, err := s.Sandboxes.Create(ctx, sb)
 		return result{ips: ips, err: err}

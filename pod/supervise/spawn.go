@@ -13,40 +13,29 @@ import (
 const logFile = "supervisor.log"
 
 // Spawn starts a process that supervises a pod: the program that runs now,
-// with args and env, in a session of its own. dir is the pod's directory. The
-// process has the write end of the pipe that is returned as its descriptor
-// ProgressFD. Spawn does not wait for the process to own the pod; when another
-// one does, it ends at once.
-func Spawn(dir string, args, env []string) (progress *os.File, err error) {
+// with args and env, in a session of its own. dir is the pod's directory. It
+// does not wait for the process to own the pod; when another one does, the
+// process ends at once.
+func Spawn(dir string, args, env []string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("start supervisor: %w", err)
+		return fmt.Errorf("start supervisor: %w", err)
 	}
 	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("start supervisor: %w", err)
+		return fmt.Errorf("start supervisor: %w", err)
 	}
 	defer log.Close()
-	progress, write, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("start supervisor: %w", err)
-	}
-	defer write.Close()
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = "podrun"
 	cmd.Env = env
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{write}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		progress.Close()
-		return nil, fmt.Errorf("start supervisor: %w", err)
+		return fmt.Errorf("start supervisor: %w", err)
 	}
 	// It is its own master from here on; init reaps it when the caller ends
 	// first, this goroutine when not.
 	go cmd.Wait()
-	return progress, nil
+	return nil
 }
-
-// ProgressFD is where a supervisor process writes its Progress.
-const ProgressFD = 3

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
+	"reflect"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -30,6 +30,8 @@ type Parts struct {
 	Sandboxes  *sandbox.Store
 	Containers *container.Store
 	Images     *image.Store
+	// Until ends Run when it says so of what was observed; may be nil.
+	Until func(*sandbox.Sandbox, status.Observed) bool
 	// Progress is told what is being done; may be nil.
 	Progress func(Progress)
 	Clock    clock.Clock
@@ -42,6 +44,7 @@ type Supervisor struct {
 	Parts
 	uid string
 
+	sandbox  *sandbox.Sandbox // as last observed; its memory has no other writer
 	inFlight map[plan.Key]*flight
 	flying   int // actions that have not sent their result, those that gave way too
 	images   map[status.Image]ensured
@@ -83,19 +86,21 @@ func New(uid string, parts Parts) *Supervisor {
 }
 
 // Run supervises until the pod has ended and is taken down, or is gone, or
-// ctx is done. In the last case all stays as it is, for the next owner.
+// Until says so, or ctx is done. In the last two cases all stays as it is, for
+// the next owner.
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.abandon()
 	defer cancel()
 	events := s.Containers.Watch(ctx)
 	for ctx.Err() == nil {
-		end, wake, err := s.step(ctx)
+		done, wake, err := s.step(ctx)
 		if err != nil {
 			s.Log.Error("look at pod", "uid", s.uid, "error", err)
 			wake = s.Clock.Now().Add(tryAgain)
 		}
-		if end != plan.Going {
+		if done {
+			s.land(ctx)
 			return nil
 		}
 		s.wait(ctx, events, wake)
@@ -103,15 +108,20 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// step observes, plans and starts what is to be done.
-func (s *Supervisor) step(ctx context.Context) (plan.End, time.Time, error) {
+// step observes, plans and starts what is to be done, and says when to look
+// again at the latest.
+func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err error) {
 	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
 	if errdefs.IsNotFound(err) {
-		return plan.Removed, time.Time{}, nil
+		return true, time.Time{}, nil
 	}
 	if err != nil {
-		return plan.Going, time.Time{}, err
+		return false, time.Time{}, err
 	}
+	if s.Until != nil && s.Until(sb, obs) {
+		return true, time.Time{}, nil
+	}
+	s.sandbox = sb
 	s.known = map[string]bool{sb.ID: true}
 	for _, c := range obs.Containers {
 		s.known[c.ID] = true
@@ -122,9 +132,31 @@ func (s *Supervisor) step(ctx context.Context) (plan.End, time.Time, error) {
 		s.inFlight[key].cancel()
 	}
 	for _, action := range next.Actions {
+		if action.Kind == plan.CreateSandbox && sb.State == sandbox.Dead {
+			if err := s.renew(ctx, action.Attempt); err != nil {
+				return false, time.Time{}, err
+			}
+		}
 		s.begin(ctx, action, sb, obs)
 	}
-	return next.End, next.Wake, nil
+	return next.End != plan.Going, next.Wake, nil
+}
+
+// renew writes down that the sandbox is made anew, before that is done: what
+// is older than this belongs to the one before.
+func (s *Supervisor) renew(ctx context.Context, attempt int) error {
+	memory := s.sandbox.Memory
+	memory.Attempt, memory.IPs, memory.StartedAt = attempt, nil, s.Clock.Now()
+	return s.save(ctx, memory)
+}
+
+// save writes the sandbox' memory. Actions may be reading the sandbox as they
+// were given it, so that one is not changed.
+func (s *Supervisor) save(ctx context.Context, memory sandbox.Memory) error {
+	changed := *s.sandbox
+	changed.Memory = memory
+	s.sandbox = &changed
+	return s.Sandboxes.SaveMemory(ctx, s.sandbox)
 }
 
 func (s *Supervisor) work() plan.Work {
@@ -209,7 +241,7 @@ func (s *Supervisor) settle(ctx context.Context, r result) {
 	if ctx.Err() != nil || r.err != nil && errdefs.IsCanceled(r.err) {
 		return
 	}
-	s.tell(Progress{Action: action, State: Ended, Error: errorText(r.err)})
+	s.tell(Progress{Action: action, State: Ended, Error: r.err})
 	if r.err == nil && action.Kind == plan.RemovePod {
 		return // and with it the record
 	}
@@ -219,39 +251,49 @@ func (s *Supervisor) settle(ctx context.Context, r result) {
 }
 
 func (s *Supervisor) remember(ctx context.Context, r result) error {
-	action := r.flight.action
-	sb, err := s.Sandboxes.Load(ctx, s.uid)
-	if err != nil {
-		return err
-	}
+	memory := s.sandbox.Memory
 	failures := map[string]status.Failure{}
-	for name, f := range sb.Memory.Failures {
+	for name, f := range memory.Failures {
 		failures[name] = status.Failure(f)
 	}
-	before := maps.Clone(failures)
 	if r.err == nil {
-		plan.Succeeded(failures, action)
+		plan.Succeeded(failures, r.flight.action)
 	} else {
 		reason, message := reasonOf(r.err)
-		plan.Failed(failures, action, reason, message, s.Clock.Now())
+		plan.Failed(failures, r.flight.action, reason, message, s.Clock.Now())
 	}
-	changed := !maps.Equal(before, failures)
-	sb.Memory.Failures = map[string]sandbox.Failure{}
+	memory.Failures = nil
 	for name, f := range failures {
-		sb.Memory.Failures[name] = sandbox.Failure(f)
+		if memory.Failures == nil {
+			memory.Failures = map[string]sandbox.Failure{}
+		}
+		memory.Failures[name] = sandbox.Failure(f)
 	}
 	if r.err == nil {
-		switch action.Kind {
+		switch r.flight.action.Kind {
 		case plan.CreateSandbox:
-			sb.Memory.IPs, changed = r.ips, true
+			memory.IPs = r.ips
 		case plan.StopSandbox:
-			sb.Memory.Stopped, changed = true, true
+			memory.Stopped = true
 		}
 	}
-	if !changed {
+	if reflect.DeepEqual(memory, s.sandbox.Memory) {
 		return nil
 	}
-	return s.Sandboxes.SaveMemory(ctx, sb)
+	return s.save(ctx, memory)
+}
+
+// land waits for the actions that are in flight to end as they should, those
+// excepted that may take long: they are broken off and left to the next owner.
+func (s *Supervisor) land(ctx context.Context) {
+	for key, flight := range s.inFlight {
+		if key.Kind == plan.EnsureImage || key.Kind == plan.StopContainer {
+			flight.cancel()
+		}
+	}
+	for s.flying > 0 {
+		s.settle(ctx, <-s.results)
+	}
 }
 
 // abandon waits for the actions, which their context has ended, and stops
