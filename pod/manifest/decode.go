@@ -18,7 +18,6 @@ import (
 type decoder struct {
 	reporter
 	notes  []Note
-	pod    string                           // namespace/name, for notes
 	budget *int                             // values that may still be visited
 	types  map[reflect.Type]map[string]slot // the structs that were met
 	wrong  map[string]bool                  // paths that were reported: validation need not do so again
