@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podrun/cmd/output"
 	"podrun/container/stack"
 )
 
@@ -52,12 +51,15 @@ func (a *app) stackStatus(ctx context.Context, config stack.Config) error {
 	if status.Running {
 		state = "running"
 	}
-	rows := [][]string{{"state", state}, {"address", status.Address}}
+	rows := [][2]string{{"state", state}, {"address", status.Address}}
 	if status.Running {
-		rows = append(rows, []string{"version", status.Version}, []string{"pid", fmt.Sprint(status.PID)})
+		rows = append(rows, [2]string{"version", status.Version}, [2]string{"pid", fmt.Sprint(status.PID)})
 	}
 	if status.Bundled {
-		rows = append(rows, []string{"root", status.Root}, []string{"bundle", status.Digest})
+		rows = append(rows, [2]string{"root", status.Root}, [2]string{"bundle", status.Digest})
 	}
-	return output.Table(a.Out, nil, rows)
+	for _, row := range rows {
+		fmt.Fprintf(a.Out, "%-8s %s\n", row[0], row[1])
+	}
+	return nil
 }
