@@ -1,10 +1,15 @@
 package cmd
 
 import (
+	"runtime/debug"
+
 	"github.com/spf13/cobra"
 
 	"podrun/pod"
 )
+
+// gcPercent keeps the memory of a process that lives long small.
+const gcPercent = 50
 
 // newSupervise is the verb that supervisor processes run: one pod each.
 func newSupervise(a *app) *cobra.Command {
@@ -14,6 +19,7 @@ func newSupervise(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			debug.SetGCPercent(gcPercent)
 			if err := pod.Detach(); err != nil {
 				a.log().Warn("leave the caller's cgroup", "error", err)
 			}

@@ -3,6 +3,7 @@ package pod
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -20,12 +21,23 @@ func machine(cgroups *cgroup.Driver) oci.Machine {
 		Swap:             cgroups.Swap(),
 		CPUThrottlePaths: throttles,
 		MinOOMScoreAdj:   minOOMScoreAdj(),
+		X32:              x32(),
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
 		m.MemoryCapacity = int64(info.Totalram) * int64(info.Unit)
 	}
 	return m
+}
+
+// x32 asks the kernel for the process' id in the way of the x32 ABI.
+func x32() bool {
+	const x32Bit, getpid = 0x40000000, 39
+	if runtime.GOARCH != "amd64" {
+		return false
+	}
+	_, _, errno := unix.RawSyscall(x32Bit|getpid, 0, 0, 0)
+	return errno == 0
 }
 
 // minOOMScoreAdj is the lowest oom_score_adj that a process of ours may set:

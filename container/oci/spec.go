@@ -42,6 +42,8 @@ type Machine struct {
 	CgroupV2 bool
 	// Swap says that the memory controller counts swap.
 	Swap bool
+	// X32 says that the kernel runs programs of the x32 ABI.
+	X32 bool
 	// MemoryCapacity is the machine's memory in bytes.
 	MemoryCapacity int64
 	// MinOOMScoreAdj is the lowest oom_score_adj that may be set; without
@@ -157,6 +159,7 @@ func PauseSpec(in PauseInput) (*specs.Spec, error) {
 		return nil, err
 	}
 	s := base(in.ID, in.Shared, in.Machine)
+	s.Linux.Seccomp.Architectures = s.Linux.Seccomp.Architectures[:min(1, len(s.Linux.Seccomp.Architectures))] // the machine's own
 	s.Root.Readonly = true
 	s.Process.User = in.User.spec()
 	s.Process.Args = args
@@ -199,8 +202,19 @@ func base(id string, shared Shared, machine Machine) *specs.Spec {
 			},
 		},
 	}
-	s.Linux.Seccomp = seccomp.DefaultProfile(s) // depends on the capabilities
+	s.Linux.Seccomp = seccompProfile(s, machine)
 	return s
+}
+
+// seccompProfile is RuntimeDefault, which depends on the capabilities. A
+// runtime spends several milliseconds on each architecture of a filter, so
+// those whose programs the kernel does not run are left out.
+func seccompProfile(s *specs.Spec, machine Machine) *specs.LinuxSeccomp {
+	profile := seccomp.DefaultProfile(s)
+	profile.Architectures = slices.DeleteFunc(profile.Architectures, func(a specs.Arch) bool {
+		return a == specs.ArchX32 && !machine.X32
+	})
+	return profile
 }
 
 // cgroupsPath is in the form that the runtime's cgroup driver expects.

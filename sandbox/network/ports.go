@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 )
 
@@ -99,7 +100,7 @@ func (c Conflict) String() string {
 func InUse(ports []Port) ([]Conflict, error) {
 	var conflicts []Conflict
 	listeners := map[string][]listener{}
-	for _, port := range published(ports) {
+	for _, port := range slices.DeleteFunc(published(ports), Port.free) {
 		protocol := strings.ToLower(port.Protocol)
 		if _, ok := listeners[protocol]; !ok {
 			list, err := listListeners(protocol)
@@ -114,6 +115,32 @@ func InUse(ports []Port) ([]Conflict, error) {
 		}
 	}
 	return conflicts, nil
+}
+
+// free says that nobody can be listening on a port: the kernel would give it
+// to us. That is much cheaper to find out than who has it.
+func (p Port) free() bool {
+	host := netip.IPv4Unspecified()
+	if p.HostIP != "" {
+		ip, err := netip.ParseAddr(p.HostIP)
+		if err != nil || !ip.Unmap().Is4() {
+			return false
+		}
+		host = ip.Unmap()
+	}
+	kind := unix.SOCK_STREAM
+	if p.Protocol == string(v1.ProtocolUDP) {
+		kind = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if kind == unix.SOCK_STREAM && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) != nil {
+		return false
+	}
+	return unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.HostPort), Addr: host.As4()}) == nil
 }
 
 // listener is a socket that waits for a peer.
