@@ -28,12 +28,12 @@ func main() {
 	os.Exit(cmd.Main(interruptible(), cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]))
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends, with
+// interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends, with
 // the signal as its cause. The second one ends the program.
 func interruptible() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		first := <-signals
 		cancel(cmd.Interrupted{Signal: first.(syscall.Signal)})

@@ -59,6 +59,15 @@ var hints = []struct {
 	{pod.ErrNotRunning, "podrun ps tells its state, podrun logs what it printed"},
 }
 
+// inTime makes an error that came because a command's own time ran out say so.
+// Others have their own limits, which are failures.
+func inTime(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errTimeout) && !errors.Is(err, errTimeout) {
+		return fmt.Errorf("%w: %w", errTimeout, err)
+	}
+	return err
+}
+
 // explain turns the end of a command into what is printed, which may be
 // nothing, and the exit code.
 func explain(err, cause error) (message string, code int) {
@@ -101,7 +110,7 @@ func codeOf(err, cause error) int {
 		return exitUsage
 	case errors.As(err, &own):
 		return own.code
-	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errTimeout):
 		return exitTimeout
 	}
 	return exitFailed

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -80,22 +81,30 @@ func (a *app) list(cmd *cobra.Command, names []string, matches labels.Selector) 
 	return found, nil
 }
 
-// all lists every pod. A containerd of podrun's own that does not run has
-// pods only if the records of some are left.
+// all lists every pod.
 func (a *app) all(cmd *cobra.Command) ([]v1.Pod, error) {
+	engine, err := a.find(cmd.Context())
+	if engine == nil || err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	return engine.List(cmd.Context())
+}
+
+// find is open for those who only look: when podrun's own containerd does not
+// run, it is started only if there are pods that it may know of. Without an
+// error, nil says that there are none.
+func (a *app) find(ctx context.Context) (*pod.Engine, error) {
 	config, err := a.config()
 	if err != nil {
 		return nil, err
 	}
-	engine, err := pod.Find(cmd.Context(), config)
-	if errors.Is(err, stack.ErrNotRunning) && config.Containerd == "" && !pod.Any(config) {
+	engine, err := pod.Find(ctx, config)
+	if !errors.Is(err, stack.ErrNotRunning) {
+		return engine, err
+	}
+	if config.Containerd == "" && !pod.Any(config) {
 		return nil, nil
 	}
-	if err != nil {
-		if engine, err = pod.Open(cmd.Context(), config); err != nil {
-			return nil, err
-		}
-	}
-	defer engine.Close()
-	return engine.List(cmd.Context())
+	return pod.Open(ctx, config)
 }

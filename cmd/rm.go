@@ -83,17 +83,7 @@ func (a *app) selected(cmd *cobra.Command, selector string) ([]pod.Ref, error) {
 		return nil, err
 	}
 	defer engine.Close()
-	pods, err := engine.List(cmd.Context())
-	if err != nil {
-		return nil, err
-	}
-	var refs []pod.Ref
-	for i := range pods {
-		if (a.namespace == "" || pods[i].Namespace == a.namespace) && matches.Matches(labels.Set(pods[i].Labels)) {
-			refs = append(refs, pod.RefOf(&pods[i]))
-		}
-	}
-	return refs, nil
+	return engine.Select(cmd.Context(), a.namespace, matches)
 }
 
 // remove removes pods side by side and prints each that is gone.
@@ -123,5 +113,5 @@ func (a *app) remove(cmd *cobra.Command, refs []pod.Ref, options removal) error 
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	return inTime(ctx, errors.Join(errs...))
 }

@@ -23,7 +23,11 @@ func newSupervise(a *app) *cobra.Command {
 			if err := pod.Detach(); err != nil {
 				a.log().Warn("leave the caller's cgroup", "error", err)
 			}
-			engine, err := a.open(cmd.Context())
+			config, err := a.config()
+			if err != nil {
+				return err
+			}
+			engine, err := pod.Find(cmd.Context(), config)
 			if err != nil {
 				return err
 			}

@@ -74,14 +74,14 @@ func (a *app) up(cmd *cobra.Command, args []string, flags upFlags) error {
 
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), flags.timeout, errTimeout)
 	defer cancel()
+	if flags.dryRun {
+		return a.dryRun(ctx, loaded.Pods, flags.options)
+	}
 	engine, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	if flags.dryRun {
-		return a.dryRun(ctx, engine, loaded.Pods, flags.options)
-	}
 	flags.options.Progress = shown.tell
 	if format == output.Short {
 		flags.options.Changed = func(p *v1.Pod, change pod.Change) { fmt.Fprintf(a.Out, "pod/%s %s\n", p.Name, change) }
@@ -89,7 +89,7 @@ func (a *app) up(cmd *cobra.Command, args []string, flags upFlags) error {
 	pods, err := engine.Up(ctx, loaded.Pods, flags.options)
 	shown.progress.Close()
 	if err != nil || format == output.Short {
-		return err
+		return inTime(ctx, err)
 	}
 	return output.Pods(a.Out, pods, format, time.Now())
 }
@@ -113,7 +113,18 @@ func overridePull(loaded *manifest.Manifest, when string) error {
 }
 
 // dryRun prints what up would do with each pod.
-func (a *app) dryRun(ctx context.Context, engine *pod.Engine, pods []*v1.Pod, options pod.UpOptions) error {
+func (a *app) dryRun(ctx context.Context, pods []*v1.Pod, options pod.UpOptions) error {
+	engine, err := a.find(ctx)
+	if err != nil {
+		return err
+	}
+	if engine == nil { // there are no pods at all
+		for _, p := range pods {
+			fmt.Fprintf(a.Out, "pod/%s %s (dry run)\n", p.Name, pod.Created)
+		}
+		return nil
+	}
+	defer engine.Close()
 	for _, p := range pods {
 		change, err := engine.WouldChange(ctx, p, options)
 		if err != nil {

@@ -41,7 +41,8 @@ const (
 // directory, and returns its exit code; ExitCannotRun or ExitNotFound comes
 // with the error that says why. When ctx ends, the process is killed.
 func (s *Store) Exec(ctx context.Context, id string, exec Exec) (int, error) {
-	process, err := s.newProcess(ctx, id, exec)
+	stdin := newInput(exec.Stdin)
+	process, err := s.newProcess(ctx, id, exec, stdin)
 	if err != nil {
 		return 0, err
 	}
@@ -56,23 +57,45 @@ func (s *Store) Exec(ctx context.Context, id string, exec Exec) (int, error) {
 		return 0, fmt.Errorf("wait for process: %w", err)
 	}
 	if err := process.Start(ctx); err != nil {
+		stdin.atEnd(func() {})
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 		return notStarted(err), fmt.Errorf("run %q: %w", exec.Args[0], err)
 	}
+	// The shim knows the process' input from its start on only.
+	stdin.atEnd(func() { process.CloseIO(ctx, containerd.WithStdinCloser) })
 	go follow(ctx, process, exec.Resize)
 	select {
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	case status := <-ended:
-		process.IO().Wait()
+		if err := drain(ctx, process.IO()); err != nil {
+			return 0, err
+		}
 		code, _, err := status.Result()
 		return int(code), err
 	}
 }
 
-func (s *Store) newProcess(ctx context.Context, id string, exec Exec) (containerd.Process, error) {
+// drain waits for the rest of the output. As with a kubelet that takes until
+// the last process that has it open ends, but no longer than ctx.
+func drain(ctx context.Context, io cio.IO) error {
+	drained := make(chan struct{})
+	go func() {
+		io.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		io.Cancel()
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Store) newProcess(ctx context.Context, id string, exec Exec, stdin *input) (containerd.Process, error) {
 	c, err := s.client.LoadContainer(ctx, id)
 	if err != nil {
 		return nil, err
@@ -88,7 +111,6 @@ func (s *Store) newProcess(ctx context.Context, id string, exec Exec) (container
 	if err := os.MkdirAll(exec.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	stdin := newInput(exec.Stdin)
 	streams := cio.WithStreams(stdin.reader(), exec.Stdout, exec.Stderr)
 	options := []cio.Opt{streams, cio.WithFIFODir(exec.Dir)}
 	if exec.Terminal {
@@ -99,7 +121,6 @@ func (s *Store) newProcess(ctx context.Context, id string, exec Exec) (container
 		stdin.atEnd(func() {})
 		return nil, fmt.Errorf("make process: %w", err)
 	}
-	stdin.atEnd(func() { process.CloseIO(ctx, containerd.WithStdinCloser) })
 	return process, nil
 }
 

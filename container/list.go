@@ -28,6 +28,8 @@ const (
 	Running State = "running"
 	// Exited: the process ended; Exit says how.
 	Exited State = "exited"
+	// Unknown: there is a task, but its shim does not tell its state.
+	Unknown State = "unknown"
 )
 
 // Container is a container as it was found.
@@ -43,8 +45,8 @@ type Container struct {
 }
 
 // queryTimeout bounds a question to one shim, so that one that hangs costs
-// its own pod an error and nobody else anything.
-const queryTimeout = 10 * time.Second
+// nobody but its own pod anything.
+const queryTimeout = 3 * time.Second
 
 // Load returns one container; errdefs.ErrNotFound when there is none.
 func (s *Store) Load(ctx context.Context, id string) (*Container, error) {
@@ -138,6 +140,9 @@ func (s *Store) observe(ctx context.Context, c *Container) error {
 			c.lose()
 		}
 		return nil
+	case Hung(ctx, err):
+		c.State = Unknown
+		return nil
 	case err != nil:
 		return fmt.Errorf("ask for the state of container %.12s: %w", c.ID, err)
 	}
@@ -170,7 +175,7 @@ func (c *Container) see(process *tasktypes.Process) {
 	case tasktypes.Status_RUNNING, tasktypes.Status_PAUSED, tasktypes.Status_PAUSING:
 		c.State = Running
 	default:
-		c.lose()
+		c.State = Unknown
 	}
 }
 

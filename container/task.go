@@ -151,6 +151,8 @@ func (s *Store) Kill(ctx context.Context, id string) error {
 }
 
 func (s *Store) signal(ctx context.Context, id string, number unix.Signal, all bool) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	_, err := s.client.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(number), All: all})
 	return errgrpc.ToNative(err)
 }

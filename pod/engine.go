@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"podrun/container"
 	"podrun/container/image"
@@ -78,7 +81,11 @@ func Find(ctx context.Context, config Config) (*Engine, error) {
 func connect(ctx context.Context, config Config, running *stack.Stack) (*Engine, error) {
 	client, err := containerd.New(running.Address,
 		containerd.WithDefaultNamespace(container.Namespace),
-		containerd.WithTimeout(dialTimeout))
+		containerd.WithTimeout(dialTimeout),
+		containerd.WithExtraDialOpts([]grpc.DialOption{
+			grpc.WithChainUnaryInterceptor(bounded),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: dialTimeout}),
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("connect to containerd at %s: %w", running.Address, err)
 	}
@@ -88,6 +95,26 @@ func connect(ctx context.Context, config Config, running *stack.Stack) (*Engine,
 		return nil, err
 	}
 	return e, nil
+}
+
+// callTimeout bounds a call of containerd that its caller does not bound.
+const callTimeout = 2 * time.Minute
+
+// reconnect looks for a containerd that was away often: it is on this machine.
+var reconnect = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}
+
+// unbounded are the calls that take as long as they take: the wait for a
+// process' end, a pull.
+var unbounded = []string{"/containerd.services.tasks.v1.Tasks/Wait", "/containerd.services.transfer.v1.Transfer/Transfer"}
+
+// bounded gives every call of containerd an end.
+func bounded(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	if _, has := ctx.Deadline(); !has && !slices.Contains(unbounded, method) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+	}
+	return call(ctx, method, request, reply, conn, options...)
 }
 
 // assemble builds the parts, each from those below it.
@@ -116,18 +143,28 @@ func (e *Engine) assemble(ctx context.Context) error {
 		return fmt.Errorf("ask for the host's name: %w", err)
 	}
 	e.sandboxes = sandbox.New(sandbox.Config{
-		Root:     e.config.Root,
-		RunDir:   e.config.RunDir,
-		NodeName: name,
-		HostIPs:  network.HostIPs(),
-		Machine:  facts,
-		Log:      e.config.Log,
+		Root:       e.config.Root,
+		RunDir:     e.config.RunDir,
+		Containerd: e.identity(),
+		NodeName:   name,
+		HostIPs:    network.HostIPs(),
+		Machine:    facts,
+		Log:        e.config.Log,
 	}, e.containers, e.images, network.New(network.Config{
 		RunDir:  e.config.RunDir,
 		ConfDir: e.config.CNIConfDir,
 		BinDirs: e.stack.CNIBinDirs,
 	}), cgroups)
 	return nil
+}
+
+// identity stands for the containerd in use: for podrun's own, which keeps its
+// data under the root directory, or the one at an address.
+func (e *Engine) identity() string {
+	if e.stack.Bundled {
+		return "bundled"
+	}
+	return e.stack.Address
 }
 
 // modern says whether containerd has the services of 2.0.

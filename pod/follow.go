@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"podrun/container"
 	"podrun/pod/status"
 	"podrun/pod/supervise"
 	"podrun/sandbox"
@@ -65,6 +66,8 @@ func (e *Engine) follow(ctx context.Context, uid string, done func(*view) (bool,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := e.containers.Watch(ctx)
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
 	for {
 		v, err := e.lookOrGone(ctx, uid)
 		if err != nil {
@@ -73,19 +76,47 @@ func (e *Engine) follow(ctx context.Context, uid string, done func(*view) (bool,
 		if end, err := done(v); end || err != nil {
 			return err
 		}
-		timer := time.NewTimer(lookAgain)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-events:
-			timer.Stop()
-		case <-timer.C:
-			if owned, err := supervise.Owned(e.sandboxes.RootDir(uid)); err != nil || !owned {
-				return errors.Join(err, errUnowned)
-			}
+		if err := e.await(ctx, uid, v.known(), events, tick.C); err != nil {
+			return err
 		}
 	}
+}
+
+// await returns when there is a reason to look at a pod again.
+func (e *Engine) await(ctx context.Context, uid string, known map[string]bool, events <-chan string, tick <-chan time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case id := <-events:
+			if id == "" || known[id] {
+				return nil
+			}
+		case <-tick:
+			owned, err := supervise.Owned(e.sandboxes.RootDir(uid))
+			if err == nil && !owned {
+				err = errUnowned
+			}
+			return err
+		}
+	}
+}
+
+// known are the IDs of the pod's containers, and of those that come next.
+func (v *view) known() map[string]bool {
+	if v == nil {
+		return nil
+	}
+	known := map[string]bool{v.sandbox.ID: true}
+	for _, c := range v.pod.Spec.Containers {
+		attempt := 0
+		if newest := v.observed.Newest(c.Name); newest != nil {
+			attempt = newest.Attempt
+		}
+		known[container.ID(v.sandbox.UID(), c.Name, attempt)] = true
+		known[container.ID(v.sandbox.UID(), c.Name, attempt+1)] = true
+	}
+	return known
 }
 
 // lookOrGone is look, with nil for a pod that is gone.

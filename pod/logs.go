@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -83,9 +84,9 @@ func (e *Engine) ended(ctx context.Context, uid string, instance *status.Contain
 	return ended
 }
 
-// watchEnd returns when an instance has ended, or it cannot be told.
+// watchEnd returns when an instance has ended, or ctx is done.
 func (e *Engine) watchEnd(ctx context.Context, uid string, instance *status.Container) {
-	for {
+	for ctx.Err() == nil {
 		err := e.follow(ctx, uid, func(v *view) (bool, error) {
 			if v == nil {
 				return true, nil
@@ -93,12 +94,16 @@ func (e *Engine) watchEnd(ctx context.Context, uid string, instance *status.Cont
 			newest := v.observed.Newest(instance.Name)
 			return newest == nil || newest.Attempt != instance.Attempt || newest.Dead(), nil
 		})
-		if !errors.Is(err, errUnowned) {
+		if err == nil {
 			return
 		}
-		v, err := e.lookOrGone(ctx, uid)
-		if err != nil || v == nil || e.ensureSupervised(v) != nil {
-			return
+		// Nobody owns it, or containerd is away: neither is the container's end.
+		if v, err := e.lookOrGone(ctx, uid); err == nil && v != nil {
+			_ = e.ensureSupervised(v)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAgain):
 		}
 	}
 }

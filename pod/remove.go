@@ -13,6 +13,9 @@ import (
 type RemoveOptions struct {
 	// Grace is in seconds, nil for the pod's own; 0 kills at once.
 	Grace *int64
+	// UID makes sure that the pod is the one that is meant, and not another
+	// one that has its name by now; empty for whichever has the name.
+	UID string
 }
 
 // Remove deletes a pod and returns when nothing of it is left. ErrNotFound
@@ -56,6 +59,9 @@ func (e *Engine) markDeleted(ctx context.Context, ref Ref, options RemoveOptions
 	}
 	defer unlock()
 	sb, err := e.record(ctx, ref)
+	if err == nil && options.UID != "" && options.UID != sb.UID() {
+		err = fmt.Errorf("%w: %q with UID %s", ErrNotFound, ref.Name, options.UID)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -32,6 +32,7 @@ func (e *Engine) own(ctx context.Context, lock *supervise.Lock, uid string, part
 	defer lock.Release()
 	parts.Sandboxes, parts.Containers, parts.Images = e.sandboxes, e.containers, e.images
 	parts.Clock, parts.Log = clock.RealClock{}, e.config.Log
+	parts.Revive = func() error { return stack.Revive(ctx, e.config.Stack()) }
 	err := supervise.New(uid, parts).Run(ctx)
 	if _, gone := e.sandboxes.Load(context.WithoutCancel(ctx), uid); errdefs.IsNotFound(gone) {
 		// Whoever locks a pod at its very end makes its directory once more.

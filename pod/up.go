@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"podrun/container/image"
+	"podrun/container/stack"
 	"podrun/pod/manifest"
 	"podrun/pod/status"
 	"podrun/pod/supervise"
@@ -92,8 +94,15 @@ func (e *Engine) Up(ctx context.Context, pods []*v1.Pod, options UpOptions) ([]v
 	if err != nil && !options.Keep {
 		return nil, errors.Join(err, up.rollBack(context.WithoutCancel(ctx)))
 	}
-	result, handed := up.handOver(context.WithoutCancel(ctx), accepted)
-	return result, errors.Join(err, handed)
+	var result []v1.Pod
+	for _, pod := range accepted {
+		current, handed := up.handOver(context.WithoutCancel(ctx), pod)
+		if current != nil {
+			result = append(result, *current)
+		}
+		err = errors.Join(err, handed)
+	}
+	return result, err
 }
 
 // checkChanges refuses changes of pods that cannot be made.
@@ -179,7 +188,6 @@ func (u *upCall) accept(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, erro
 		var differs *DiffersError
 		switch {
 		case err == nil && change == Created:
-			u.created = append(u.created, record)
 			return record, done, nil
 		case err == nil:
 			return record, change, nil
@@ -236,10 +244,9 @@ func (u *upCall) create(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, erro
 	record.UID = types.UID(uuid.NewString())
 	record.CreationTimestamp = now()
 	record.Generation = 1
-	if _, err := u.engine.sandboxes.Register(ctx, record, u.pause); err != nil {
-		return nil, "", err
-	}
-	return record, Created, nil
+	// Noted before it is written: an error does not say that it was not.
+	u.created = append(u.created, record)
+	return record, Created, u.engine.sandboxes.Register(ctx, record, u.pause)
 }
 
 func (u *upCall) configure(ctx context.Context, existing *sandbox.Sandbox, pod *v1.Pod) (*v1.Pod, Change, error) {
@@ -258,7 +265,7 @@ func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
 					u.options.Progress(pod, p)
 				}
 			}
-			return u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
+			err := u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
 				if v == nil {
 					return true, fmt.Errorf("start pod %q: it was removed meanwhile", pod.Name)
 				}
@@ -267,25 +274,24 @@ func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
 				}
 				return status.Started(v.pod, v.observed), nil
 			})
+			if err != nil {
+				return err
+			}
+			_, err = u.handOver(ctx, pod)
+			return err
 		})
 	}
 	return group.Wait()
 }
 
-// handOver gives each pod that needs one a supervisor of its own, and returns
-// the pods as they are.
-func (u *upCall) handOver(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
-	var result []v1.Pod
-	var errs []error
-	for _, pod := range pods {
-		v, err := u.engine.lookOrGone(ctx, string(pod.UID))
-		if err == nil && v != nil {
-			result = append(result, *v.pod)
-			err = u.engine.ensureSupervised(v)
-		}
-		errs = append(errs, err)
+// handOver gives a pod that needs one a supervisor of its own, and returns the
+// pod as it is, nil when it is gone.
+func (u *upCall) handOver(ctx context.Context, pod *v1.Pod) (*v1.Pod, error) {
+	v, err := u.engine.lookOrGone(ctx, string(pod.UID))
+	if err != nil || v == nil {
+		return nil, err
 	}
-	return result, errors.Join(errs...)
+	return v.pod, u.engine.ensureSupervised(v)
 }
 
 // rollBackTimeout bounds the removal of what could not be started.
@@ -298,14 +304,26 @@ func (u *upCall) rollBack(ctx context.Context) error {
 	var group errgroup.Group
 	for _, pod := range u.created {
 		group.Go(func() error {
-			err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{Grace: new(int64)})
-			if errors.Is(err, ErrNotFound) {
-				return nil
+			for {
+				err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{Grace: new(int64), UID: string(pod.UID)})
+				switch {
+				case errors.Is(err, ErrNotFound):
+					return nil
+				case !errdefs.IsUnavailable(err) || u.engine.revive(ctx) != nil:
+					return err
+				}
 			}
-			return err
 		})
 	}
 	return group.Wait()
+}
+
+// revive starts a containerd that died, and connects to it again.
+func (e *Engine) revive(ctx context.Context) error {
+	if err := stack.Revive(ctx, e.config.Stack()); err != nil {
+		return err
+	}
+	return errors.Join(e.client.Reconnect(), context.Cause(ctx))
 }
 
 // pauseImage returns the image of pause containers: the one that was named,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
 	"podrun/pod/status"
@@ -86,6 +87,22 @@ func (e *Engine) List(ctx context.Context) ([]v1.Pod, error) {
 		return strings.Compare(RefOf(&a).String(), RefOf(&b).String())
 	})
 	return pods, nil
+}
+
+// Select returns the pods of a namespace, empty for all, that have matching
+// labels. It looks at records only.
+func (e *Engine) Select(ctx context.Context, namespace string, matches labels.Selector) ([]Ref, error) {
+	records, err := e.sandboxes.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var refs []Ref
+	for _, sb := range records {
+		if (namespace == "" || sb.Pod.Namespace == namespace) && matches.Matches(labels.Set(sb.Pod.Labels)) {
+			refs = append(refs, RefOf(sb.Pod))
+		}
+	}
+	return refs, nil
 }
 
 // Inspect returns one pod, status included.

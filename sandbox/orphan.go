@@ -33,7 +33,29 @@ func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 	for _, sb := range records {
 		delete(uids, sb.UID())
 	}
+	maps.DeleteFunc(uids, func(uid string, _ bool) bool { return s.foreign(uid) })
 	return slices.Sorted(maps.Keys(uids)), nil
+}
+
+// claimFile is the file in a pod's directory that names the containerd which
+// has the pod's record. Directories may be used with several.
+const claimFile = "containerd"
+
+// claim makes a pod's directory and says in it where the record will be.
+func (s *Store) claim(uid string) error {
+	if err := os.MkdirAll(s.RootDir(uid), 0o700); err != nil {
+		return fmt.Errorf("make directory of pod: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(s.RootDir(uid), claimFile), []byte(s.config.Containerd), 0o600); err != nil {
+		return fmt.Errorf("claim directory of pod: %w", err)
+	}
+	return nil
+}
+
+// foreign says whether another containerd has the record of a pod.
+func (s *Store) foreign(uid string) bool {
+	claimed, err := os.ReadFile(filepath.Join(s.RootDir(uid), claimFile))
+	return err == nil && string(claimed) != s.config.Containerd
 }
 
 // traces returns the UIDs of all pods of which there is anything.

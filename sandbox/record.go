@@ -103,9 +103,9 @@ func state(pause *container.Container, memory Memory) State {
 		return Stopped
 	case pause.State == container.Exited:
 		return Dead
-	case pause.State == container.Running && len(memory.IPs) > 0:
+	case (pause.State == container.Running || pause.State == container.Unknown) && len(memory.IPs) > 0:
 		return Ready
-	case pause.State == container.Running, pause.State == container.Created:
+	case pause.State == container.Running, pause.State == container.Created, pause.State == container.Unknown:
 		// Its namespaces are there from its creation.
 		return Pausing
 	case len(memory.IPs) > 0:

@@ -23,7 +23,8 @@ func (s *Store) Stop(ctx context.Context, sb *Sandbox) error {
 //
 //  1. what runs, if there is anything left: containers, pause, network,
 //  2. what it had: files, volumes, directories, cgroup,
-//  3. the record.
+//  3. the record,
+//  4. the directory with the lock, so that the pod has one owner to the end.
 //
 // The parts of the first are independent and go together. All steps are tried;
 // one that fails keeps the record, so that it can be tried again.
@@ -35,13 +36,16 @@ func (s *Store) Remove(ctx context.Context, sb *Sandbox) error {
 			{"remove volumes", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.VolumeDir(sb.UID())) }},
 			{"remove run directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RunDir(sb.UID())) }},
 			{"remove cgroup", func(_ context.Context, sb *Sandbox) error { return s.cgroups.Remove(sb.UID()) }},
-			{"remove directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RootDir(sb.UID())) }},
+			{"remove logs", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.LogDir(sb.UID())) }},
 		}),
 	)
 	if err != nil {
 		return err
 	}
-	return s.each(ctx, sb, []step{{"remove record", s.removeRecord}})
+	if err := s.each(ctx, sb, []step{{"remove record", s.removeRecord}}); err != nil {
+		return err
+	}
+	return s.Forget(ctx, sb.UID())
 }
 
 // together runs parts side by side and joins what fails.
@@ -89,8 +93,17 @@ func (s *Store) removeContainers(ctx context.Context, sb *Sandbox) error {
 
 func (s *Store) stopPause(ctx context.Context, sb *Sandbox) error {
 	return s.each(ctx, sb, []step{{"stop pause container", func(ctx context.Context, sb *Sandbox) error {
-		return errors.Join(s.containers.Kill(ctx, sb.ID), s.containers.DeleteTask(ctx, sb.ID))
+		err := s.containers.Kill(ctx, sb.ID)
+		if container.Hung(ctx, err) {
+			err = s.KillHung(sb)
+		}
+		return errors.Join(err, s.containers.DeleteTask(ctx, sb.ID))
 	}}})
+}
+
+// KillHung ends all processes of a pod, and its shim, which does not answer.
+func (s *Store) KillHung(sb *Sandbox) error {
+	return errors.Join(s.cgroups.Kill(sb.UID()), s.containers.KillShim(sb.ID))
 }
 
 // disconnect takes the network down, the reverse of making it.

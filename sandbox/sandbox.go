@@ -20,6 +20,7 @@ import (
 // Config says where sandboxes live and what they are made with.
 type Config struct {
 	Root, RunDir string // podrun's directories
+	Containerd   string // stands for the containerd in use
 	NodeName     string
 	HostIPs      []string // of the machine, the preferred one first
 	Machine      oci.Machine
@@ -42,10 +43,10 @@ func New(config Config, containers *container.Store, images *image.Store, net *n
 
 // Register writes the record of a new pod, and does nothing else. pause is
 // the image of its pause container.
-func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) (*Sandbox, error) {
+func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) error {
 	shared, err := s.shared(pod)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	runtimeSpec, err := oci.PauseSpec(oci.PauseInput{
 		ID:      container.ID(string(pod.UID), "", 0),
@@ -55,11 +56,14 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) (
 		Machine: s.config.Machine,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("build runtime spec of the sandbox: %w", err)
+		return fmt.Errorf("build runtime spec of the sandbox: %w", err)
 	}
 	data, err := encode(pod)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if err := s.claim(string(pod.UID)); err != nil {
+		return err
 	}
 	err = s.containers.Register(ctx, container.Spec{
 		Record:     container.Record{Kind: container.KindPause, Pod: container.RefOf(pod)},
@@ -68,9 +72,9 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) (
 		Extensions: map[string][]byte{extensionPod: data},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("write record of pod %q: %w", pod.Name, err)
+		return fmt.Errorf("write record of pod %q: %w", pod.Name, err)
 	}
-	return s.Load(ctx, string(pod.UID))
+	return nil
 }
 
 // Load returns the sandbox of a pod; errdefs.ErrNotFound when there is none.
@@ -116,7 +120,9 @@ func (s *Store) List(ctx context.Context) ([]*Sandbox, error) {
 	for i := range pauses {
 		sb, err := fromPause(&pauses[i])
 		if err != nil {
-			return nil, err
+			// It must not keep anybody from the other pods.
+			s.config.Log.Error("pass over a pod", "error", err)
+			continue
 		}
 		list = append(list, sb)
 	}
@@ -166,6 +172,12 @@ func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
 		shared.NetNS = network.NetNSPath(s.config.RunDir, uid)
 	}
 	return shared, err
+}
+
+// OOMKilled says whether a container of the sandbox lost a process for want of
+// memory; that is known as long as its task is there.
+func (s *Store) OOMKilled(sb *Sandbox, id string) bool {
+	return s.cgroups.OOMKilled(s.cgroups.Parent(sb.Pod), id)
 }
 
 // HostIPs are the machine's addresses.

@@ -90,6 +90,7 @@ func (s *scheduler) finish() {
 // them, and removal must need no space.
 func (s *scheduler) remove() {
 	s.cancelMaking()
+	s.cancel(RecordExit) // it may be waiting for space on the disk
 	s.stopAll(s.deletionEnd(), false, "the pod is being deleted")
 	switch {
 	case s.running() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, StopContainer):
@@ -100,9 +101,12 @@ func (s *scheduler) remove() {
 
 // cancelMaking cancels everything in flight that a pod that ends does not need.
 func (s *scheduler) cancelMaking() {
+	s.cancel(EnsureImage, CreateSandbox, CreateContainer, StartContainer)
+}
+
+func (s *scheduler) cancel(kinds ...Kind) {
 	for key := range s.work.InFlight {
-		switch key.Kind {
-		case EnsureImage, CreateSandbox, CreateContainer, StartContainer:
+		if slices.Contains(kinds, key.Kind) {
 			s.plan.Cancel = append(s.plan.Cancel, key)
 		}
 	}

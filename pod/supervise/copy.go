@@ -18,15 +18,20 @@ func LogFiles(sandboxes *sandbox.Store, uid, name string, attempt int) logs.File
 // copier copies the output of one instance of a container into its log.
 type copier struct {
 	files logs.Files
-	end   func() // tells it that no more output comes
-	done  chan struct{}
-	err   error // set when done is closed
+	end   func()        // tells it that no more output comes
+	stop  func()        // breaks it off
+	done  chan struct{} // closed when it has ended
+	err   error         // set when done is closed
 }
 
 // finish copies what is left, and then removes what only copying needs.
-func (c *copier) finish() error {
+func (c *copier) finish(ctx context.Context) error {
 	c.end()
-	<-c.done
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-c.done:
+	}
 	if c.err != nil {
 		return c.err
 	}
@@ -41,23 +46,46 @@ func (s *Supervisor) copyLogs(ctx context.Context, sb *sandbox.Sandbox, obs stat
 		return
 	}
 	for _, c := range obs.Containers {
+		if c.State == status.Registered || s.copying(c.ID) {
+			continue
+		}
 		files := s.logFiles(c.Name, c.Attempt)
-		if s.copiers[c.ID] != nil || c.State == status.Registered || files.Finished() {
+		if files.Finished() {
 			continue
 		}
 		copier := s.startCopier(ctx, files)
 		s.copiers[c.ID] = copier
 		if c.State == status.Exited {
-			go s.finishLate(ctx, c.ID, copier)
+			s.late.Go(func() { s.finishLate(ctx, c.ID, copier) })
 		}
 	}
 }
 
+// copying says whether the output of an instance is being copied. A copier
+// that failed is forgotten, so that there will be another one.
+func (s *Supervisor) copying(id string) bool {
+	copier, ok := s.copiers[id]
+	if !ok {
+		return false
+	}
+	select {
+	case <-copier.done:
+		if copier.err != nil {
+			delete(s.copiers, id)
+			return false
+		}
+	default:
+	}
+	return true
+}
+
 func (s *Supervisor) startCopier(ctx context.Context, files logs.Files) *copier {
+	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	c := &copier{files: files, end: sync.OnceFunc(func() { close(ended) }), done: make(chan struct{})}
+	c := &copier{files: files, end: sync.OnceFunc(func() { close(ended) }), stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
+		defer stop()
 		if c.err = files.Copy(ctx, ended); c.err != nil && ctx.Err() == nil {
 			s.Log.Error("copy log", "file", files.Log(), "error", c.err)
 		}
@@ -69,7 +97,7 @@ func (s *Supervisor) startCopier(ctx context.Context, files logs.Files) *copier 
 func (s *Supervisor) finishLate(ctx context.Context, id string, copier *copier) {
 	err := s.Containers.DeleteTask(ctx, id)
 	if err == nil {
-		err = copier.finish()
+		err = copier.finish(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.Log.Error("finish log", "file", copier.files.Log(), "error", err)

@@ -41,6 +41,7 @@ func observedSandbox(sb *sandbox.Sandbox) status.Sandbox {
 		}[sb.State],
 		Attempt:   sb.Memory.Attempt,
 		StartedAt: sb.Memory.StartedAt,
+		Since:     sb.Memory.StartedAt,
 		IPs:       sb.Memory.IPs,
 		PausePID:  sb.PausePID,
 	}
@@ -64,7 +65,8 @@ func observedContainer(c container.Container) status.Container {
 		observed.State = status.Registered
 	case container.Created:
 		observed.State = status.Created
-	case container.Running:
+	case container.Running, container.Unknown:
+		// What cannot be told to have ended must not be started again.
 		observed.State = status.Running
 	case container.Exited:
 		observed.State = status.Ended

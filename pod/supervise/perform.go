@@ -26,7 +26,9 @@ func (s *Supervisor) performer(action plan.Action, sb *sandbox.Sandbox, obs stat
 	case plan.CreateContainer:
 		return s.createContainer(action, sb)
 	case plan.RecordExit:
-		return s.recordExit(action, obs)
+		return s.recordExit(action, sb, obs)
+	case plan.RemoveContainer:
+		return s.removeContainer(action)
 	}
 	return func(ctx context.Context) result {
 		return result{err: s.change(ctx, action, sb)}
@@ -40,12 +42,11 @@ func (s *Supervisor) change(ctx context.Context, action plan.Action, sb *sandbox
 	case plan.StartContainer:
 		return s.Containers.Start(ctx, id)
 	case plan.StopContainer:
-		return s.stopContainer(ctx, action, id)
-	case plan.RemoveContainer:
-		if err := s.Containers.Remove(ctx, id); err != nil {
-			return err
+		err := s.stopContainer(ctx, action, id)
+		if container.Hung(ctx, err) && sb.Pod.DeletionTimestamp != nil {
+			err = s.Sandboxes.KillHung(sb)
 		}
-		return s.logFiles(action.Container, action.Attempt).Remove()
+		return err
 	case plan.StopSandbox:
 		return s.Sandboxes.Stop(ctx, sb)
 	case plan.RemovePod:
@@ -136,7 +137,7 @@ func (s *Supervisor) stopContainer(ctx context.Context, action plan.Action, id s
 
 // recordExit writes down the end of a container, and then the rest of its
 // output: nothing more comes once its task is deleted.
-func (s *Supervisor) recordExit(action plan.Action, obs status.Observed) func(context.Context) result {
+func (s *Supervisor) recordExit(action plan.Action, sb *sandbox.Sandbox, obs status.Observed) func(context.Context) result {
 	var instance status.Container
 	for _, c := range obs.Instances(action.Container) {
 		if c.Attempt == action.Attempt {
@@ -145,17 +146,35 @@ func (s *Supervisor) recordExit(action plan.Action, obs status.Observed) func(co
 	}
 	copier := s.copiers[instance.ID]
 	return func(ctx context.Context) result {
-		err := s.Containers.RecordExit(ctx, instance.ID, container.Exit{
+		exit := container.Exit{
 			Code:       instance.ExitCode,
 			Reason:     instance.Reason,
 			Message:    instance.Message,
-			OOMKilled:  instance.OOMKilled,
 			FinishedAt: instance.FinishedAt,
-		})
+		}
+		if s.Sandboxes.OOMKilled(sb, instance.ID) {
+			exit.OOMKilled, exit.Reason = true, status.ReasonOOMKilled
+		}
+		err := s.Containers.RecordExit(ctx, instance.ID, exit)
 		if err == nil && copier != nil {
-			err = copier.finish()
+			err = copier.finish(ctx)
 		}
 		return result{err: err}
+	}
+}
+
+func (s *Supervisor) removeContainer(action plan.Action) func(context.Context) result {
+	id := container.ID(s.uid, action.Container, action.Attempt)
+	copier := s.copiers[id]
+	return func(ctx context.Context) result {
+		if err := s.Containers.Remove(ctx, id); err != nil {
+			return result{err: err}
+		}
+		if copier != nil {
+			copier.stop()
+			<-copier.done
+		}
+		return result{err: s.logFiles(action.Container, action.Attempt).Remove()}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -30,6 +31,8 @@ type Parts struct {
 	Sandboxes  *sandbox.Store
 	Containers *container.Store
 	Images     *image.Store
+	// Revive starts a containerd that died again; may be nil.
+	Revive func() error
 	// Until ends Run when it says so of what was observed; may be nil.
 	Until func(*sandbox.Sandbox, status.Observed) bool
 	// Progress is told what is being done; may be nil.
@@ -49,7 +52,9 @@ type Supervisor struct {
 	flying   int // actions that have not sent their result, those that gave way too
 	images   map[status.Image]ensured
 	copiers  map[string]*copier // by container ID
+	late     sync.WaitGroup     // the end of logs that an earlier owner left
 	known    map[string]bool    // the IDs of the pod's containers
+	trouble  string             // why the pod could not be looked at the last time
 	results  chan result
 }
 
@@ -95,17 +100,34 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	events := s.Containers.Watch(ctx)
 	for ctx.Err() == nil {
 		done, wake, err := s.step(ctx)
-		if err != nil {
-			s.Log.Error("look at pod", "uid", s.uid, "error", err)
-			wake = s.Clock.Now().Add(tryAgain)
-		}
 		if done {
 			s.land(ctx)
 			return nil
 		}
+		s.note(err)
+		if err != nil {
+			wake = s.Clock.Now().Add(tryAgain)
+		}
 		s.wait(ctx, events, wake)
 	}
 	return context.Cause(ctx)
+}
+
+// note says that the pod cannot be looked at, once for each reason, and tries
+// to mend the most likely one.
+func (s *Supervisor) note(err error) {
+	if err == nil {
+		s.trouble = ""
+		return
+	}
+	if text := err.Error(); text != s.trouble {
+		s.Log.Error("look at pod", "uid", s.uid, "error", err)
+		s.trouble = text
+	}
+	if errdefs.IsUnavailable(err) && s.Revive != nil {
+		// What comes of it shows at the next look.
+		_ = s.Revive()
+	}
 }
 
 // step observes, plans and starts what is to be done, and says when to look
@@ -242,8 +264,13 @@ func (s *Supervisor) settle(ctx context.Context, r result) {
 		return
 	}
 	s.tell(Progress{Action: action, State: Ended, Error: r.err})
-	if r.err == nil && action.Kind == plan.RemovePod {
-		return // and with it the record
+	if r.err == nil {
+		switch action.Kind {
+		case plan.RecordExit, plan.RemoveContainer:
+			delete(s.copiers, container.ID(s.uid, action.Container, action.Attempt))
+		case plan.RemovePod:
+			return // and with it the record
+		}
 	}
 	if err := s.remember(ctx, r); err != nil && !errdefs.IsNotFound(err) {
 		s.Log.Error("write down what happened", "action", action, "error", err)
@@ -294,6 +321,7 @@ func (s *Supervisor) land(ctx context.Context) {
 	for s.flying > 0 {
 		s.settle(ctx, <-s.results)
 	}
+	s.late.Wait()
 }
 
 // abandon waits for the actions, which their context has ended, and stops
@@ -305,6 +333,7 @@ func (s *Supervisor) abandon() {
 	for _, c := range s.copiers {
 		<-c.done
 	}
+	s.late.Wait()
 }
 
 // specOf returns the pod's container of that name.
