@@ -15,7 +15,7 @@ func newDoctor(a *app) *cobra.Command {
 		Long:  "Check whether this machine can run pods: a line for each thing, with the mend where one is needed.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := a.config()
+			config, err := a.settings()
 			if err != nil {
 				return err
 			}

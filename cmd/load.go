@@ -34,7 +34,10 @@ func newLoad(a *app) *cobra.Command {
 			for _, image := range images {
 				fmt.Fprintf(a.Out, "image/%s loaded\n", image.Name)
 			}
-			return err
+			if err != nil {
+				return fmt.Errorf("load %s: %w", args[0], err)
+			}
+			return nil
 		},
 	}
 }

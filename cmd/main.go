@@ -108,11 +108,16 @@ func checkArguments(root *cobra.Command) {
 	}
 }
 
-// config is what the global flags say.
+// config is what the global flags say, for whoever may act on it.
 func (a *app) config() (pod.Config, error) {
 	if os.Geteuid() != 0 {
 		return pod.Config{}, errNotRoot
 	}
+	return a.settings()
+}
+
+// settings is what the global flags say.
+func (a *app) settings() (pod.Config, error) {
 	root, err := filepath.Abs(a.root)
 	if err != nil {
 		return pod.Config{}, err

@@ -18,6 +18,11 @@ func newPull(a *app) *cobra.Command {
 		Example: "  podrun pull busybox localhost:5000/app:1",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, ref := range args {
+				if _, err := image.Normalize(ref); err != nil {
+					return usageError{err}
+				}
+			}
 			shown, err := a.newUpProgress(mode)
 			if err != nil {
 				return err

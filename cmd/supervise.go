@@ -20,9 +20,7 @@ func newSupervise(a *app) *cobra.Command {
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			debug.SetGCPercent(gcPercent)
-			if err := pod.Detach(); err != nil {
-				a.log().Warn("leave the caller's cgroup", "error", err)
-			}
+			defer pod.Retire()
 			config, err := a.config()
 			if err != nil {
 				return err

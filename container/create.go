@@ -58,7 +58,7 @@ func (s *Store) Create(ctx context.Context, options CreateOptions) error {
 
 func (s *Store) create(ctx context.Context, options CreateOptions) error {
 	id := options.id()
-	rootfs, err := s.Snapshot(ctx, id, string(options.Pod.UID), options.Image, false)
+	rootfs, err := s.Snapshot(ctx, id, string(options.Pod.UID), options.Image)
 	if err != nil {
 		return err
 	}

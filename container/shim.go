@@ -3,12 +3,16 @@ package container
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -43,6 +47,37 @@ func (s *Store) KillShim(sandboxID string) error {
 		}
 	}
 	return nil
+}
+
+// RemoveShim sees to it that nothing of a sandbox' shim is left once its tasks
+// are gone. It ends by itself then; one that does not, since it was cut off
+// from its containerd, is killed, and its socket removed in its place.
+func (s *Store) RemoveShim(ctx context.Context, sandboxID string) error {
+	socket := s.shimSocket(sandboxID)
+	for deadline := time.Now().Add(shimTimeout); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(shimPoll) {
+		if _, err := os.Lstat(socket); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	if err := s.KillShim(sandboxID); err != nil {
+		return err
+	}
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove socket of shim: %w", err)
+	}
+	return nil
+}
+
+const (
+	shimTimeout = time.Second          // for a shim to end by itself
+	shimPoll    = 2 * time.Millisecond // how often that is looked at
+)
+
+// shimSocket is the path of a sandbox' shim's socket (containerd:
+// pkg/shim.CreateSocketAddress).
+func (s *Store) shimSocket(sandboxID string) string {
+	name := sha256.Sum256([]byte(filepath.Join(s.config.Address, Namespace, sandboxID)))
+	return filepath.Join(s.config.ShimDir, hex.EncodeToString(name[:]))
 }
 
 // isShim says whether a command line is that of a sandbox' shim.

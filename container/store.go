@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	runcoptions "github.com/containerd/containerd/api/types/runc/options"
@@ -43,6 +45,8 @@ type Config struct {
 	RunDir string
 	// Runc is the path of the runc to use; empty lets the shim find one.
 	Runc string
+	// Address is containerd's, and ShimDir the directory of its shims' sockets.
+	Address, ShimDir string
 	// Sandboxes says that the daemon has the sandbox store of containerd 2.0,
 	// which lets the containers of a pod use its shim without starting one.
 	Sandboxes bool
@@ -61,7 +65,7 @@ type Store struct {
 func New(client *containerd.Client, config Config) (*Store, error) {
 	options, err := typeurl.MarshalAny(&runcoptions.Options{
 		BinaryName: config.Runc,
-		Root:       config.RunDir + "/runc",
+		Root:       runcRoot(config.RunDir),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode runtime options: %w", err)
@@ -72,6 +76,9 @@ func New(client *containerd.Client, config Config) (*Store, error) {
 		runtime: containers.RuntimeInfo{Name: runtimeName, Options: options},
 	}, nil
 }
+
+// runcRoot is where runc keeps its state, in a directory for each namespace.
+func runcRoot(runDir string) string { return filepath.Join(runDir, "runc") }
 
 // Spec is what a container is made from.
 type Spec struct {
@@ -154,17 +161,13 @@ func (s *Store) setLabel(ctx context.Context, id, key, value string) error {
 
 // Snapshot makes the root filesystem of a container-to-be from its image and
 // returns how to mount it; one that exists already is used as it is.
-func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Image, readOnly bool) ([]mount.Mount, error) {
+func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Image) ([]mount.Mount, error) {
 	snapshotter := s.client.SnapshotService(Snapshotter)
 	labels := snapshots.WithLabels(map[string]string{
 		labelPodUID: podUID,
 		gcRoot:      formatTime(time.Now()),
 	})
-	prepare := snapshotter.Prepare
-	if readOnly {
-		prepare = snapshotter.View
-	}
-	mounts, err := prepare(ctx, id, identity.ChainID(img.DiffIDs).String(), labels)
+	mounts, err := snapshotter.Prepare(ctx, id, identity.ChainID(img.DiffIDs).String(), labels)
 	if errdefs.IsAlreadyExists(err) {
 		mounts, err = snapshotter.Mounts(ctx, id)
 	}
@@ -184,6 +187,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 	}{
 		{"kill", s.Kill},
 		{"delete task of", s.DeleteTask},
+		{"remove runtime state of", s.removeState},
 		{"remove root filesystem of", s.removeSnapshot},
 		{"remove record of", s.client.ContainerService().Delete},
 	} {
@@ -196,6 +200,11 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 
 func (s *Store) removeSnapshot(ctx context.Context, id string) error {
 	return s.client.SnapshotService(Snapshotter).Remove(ctx, id)
+}
+
+// removeState removes what runc knows of a container whose shim was killed.
+func (s *Store) removeState(_ context.Context, id string) error {
+	return os.RemoveAll(filepath.Join(runcRoot(s.config.RunDir), Namespace, id))
 }
 
 // RemoveSnapshots removes the root filesystems of a pod that no record refers

@@ -15,8 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killTimeout bounds the wait for a process that was sent SIGKILL.
-const killTimeout = 10 * time.Second
+const (
+	// killTimeout bounds the wait for a process that was sent SIGKILL.
+	killTimeout = 10 * time.Second
+	// createTimeout bounds the making and the start of a process.
+	createTimeout = time.Minute
+)
 
 // startError is the failure of the runtime to make or start the process, as
 // opposed to one of containerd.
@@ -32,7 +36,10 @@ func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount,
 		Stdout:      stdout,
 		Stderr:      stderr,
 	}
-	response, err := s.client.TaskService().Create(ctx, request)
+	// Broken off, containerd would go on, and clean up later behind our back.
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	response, err := s.client.TaskService().Create(calling, request)
 	if err == nil {
 		return int(response.Pid), nil
 	}
@@ -65,7 +72,9 @@ func (s *Store) Start(ctx context.Context, id string) error {
 // written down: a sandbox that was made has addresses in its record. One that
 // runs already is left alone.
 func (s *Store) StartPause(ctx context.Context, id string) error {
-	_, err := s.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id})
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	_, err := s.client.TaskService().Start(calling, &tasks.StartRequest{ContainerID: id})
 	if err == nil {
 		return nil
 	}

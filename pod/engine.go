@@ -131,6 +131,8 @@ func (e *Engine) assemble(ctx context.Context) error {
 	e.images = image.New(e.client, container.Snapshotter)
 	e.containers, err = container.New(e.client, container.Config{
 		RunDir:    e.config.RunDir,
+		Address:   e.stack.Address,
+		ShimDir:   e.stack.ShimDir,
 		Runc:      e.stack.Runc,
 		Sandboxes: modern,
 		Machine:   facts,

@@ -27,6 +27,7 @@ type Finding struct {
 func Examine(ctx context.Context, config Config) []Finding {
 	status, err := stack.Inspect(ctx, config.Stack())
 	findings := []Finding{
+		examineUser(),
 		examineKernel(),
 		examineCgroups(),
 		examineOverlay(),
@@ -39,6 +40,13 @@ func Examine(ctx context.Context, config Config) []Finding {
 		findings = append(findings, examineSpace(dir))
 	}
 	return findings
+}
+
+func examineUser() Finding {
+	if os.Geteuid() != 0 {
+		return Finding{Name: "root", Detail: fmt.Sprintf("this is user %d", os.Geteuid()), Mend: "run podrun as root, with sudo for example"}
+	}
+	return Finding{Name: "root", Detail: "this is root"}
 }
 
 func examineKernel() Finding {

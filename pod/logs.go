@@ -61,7 +61,13 @@ func (e *Engine) Logs(ctx context.Context, ref Ref, name string, options logs.Op
 		return fmt.Errorf("read logs of pod %q: container %q has not started yet", ref.Name, name)
 	}
 	files := supervise.LogFiles(e.sandboxes, v.sandbox.UID(), name, newest.Attempt)
-	err = files.Read(ctx, stdout, stderr, options, e.ended(ctx, v.sandbox.UID(), newest, options.Follow))
+	// The last output of one that has ended may still be on its way.
+	options.Follow = options.Follow || newest.Dead()
+	var ended <-chan struct{}
+	if options.Follow {
+		ended = e.ended(ctx, v.sandbox.UID(), newest)
+	}
+	err = files.Read(ctx, stdout, stderr, options, ended)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing was printed yet
 	}
@@ -69,18 +75,14 @@ func (e *Engine) Logs(ctx context.Context, ref Ref, name string, options logs.Op
 }
 
 // ended returns a channel that is closed when an instance has ended.
-func (e *Engine) ended(ctx context.Context, uid string, instance *status.Container, wait bool) <-chan struct{} {
+func (e *Engine) ended(ctx context.Context, uid string, instance *status.Container) <-chan struct{} {
 	ended := make(chan struct{})
-	if instance.Dead() {
-		close(ended)
-		return ended
-	}
-	if wait {
-		go func() {
-			defer close(ended)
+	go func() {
+		defer close(ended)
+		if !instance.Dead() {
 			e.watchEnd(ctx, uid, instance)
-		}()
-	}
+		}
+	}()
 	return ended
 }
 

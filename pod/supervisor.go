@@ -50,7 +50,14 @@ func (e *Engine) ensureSupervised(v *view) error {
 	if err != nil || owned {
 		return err
 	}
-	return supervise.Spawn(e.sandboxes.RootDir(v.sandbox.UID()), []string{SuperviseCommand, v.sandbox.UID()}, e.environment())
+	pid, err := supervise.Spawn(e.sandboxes.RootDir(v.sandbox.UID()), []string{SuperviseCommand, v.sandbox.UID()}, e.environment())
+	if err != nil {
+		return err
+	}
+	// Before the caller can end, and its cgroup be emptied. Hierarchies that
+	// refuse are no reason to have no supervisor.
+	_ = stack.LeaveCaller(pid)
+	return nil
 }
 
 // SuperviseCommand is the command that a supervisor process is started with.
@@ -79,5 +86,6 @@ func (e *Engine) environment() []string {
 	return env
 }
 
-// Detach takes the calling process out of its caller's cgroup.
-func Detach() error { return stack.LeaveCaller(os.Getpid()) }
+// Retire is the last thing that a supervisor process does: it leaves the cgroup
+// that it was put into, so that this can go with the last pod.
+func Retire() error { return stack.Retire() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -94,15 +95,8 @@ func (e *Engine) Up(ctx context.Context, pods []*v1.Pod, options UpOptions) ([]v
 	if err != nil && !options.Keep {
 		return nil, errors.Join(err, up.rollBack(context.WithoutCancel(ctx)))
 	}
-	var result []v1.Pod
-	for _, pod := range accepted {
-		current, handed := up.handOver(context.WithoutCancel(ctx), pod)
-		if current != nil {
-			result = append(result, *current)
-		}
-		err = errors.Join(err, handed)
-	}
-	return result, err
+	result, left := up.handOver(context.WithoutCancel(ctx), accepted)
+	return result, errors.Join(err, left)
 }
 
 // checkChanges refuses changes of pods that cannot be made.
@@ -163,6 +157,7 @@ type upCall struct {
 	options UpOptions
 	pause   *image.Image
 	created []*v1.Pod
+	handed  sync.Map // UIDs of the pods that were given a supervisor
 }
 
 func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, error) {
@@ -277,21 +272,29 @@ func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
 			if err != nil {
 				return err
 			}
-			_, err = u.handOver(ctx, pod)
+			_, err = u.handOver(ctx, []*v1.Pod{pod})
 			return err
 		})
 	}
 	return group.Wait()
 }
 
-// handOver gives a pod that needs one a supervisor of its own, and returns the
-// pod as it is, nil when it is gone.
-func (u *upCall) handOver(ctx context.Context, pod *v1.Pod) (*v1.Pod, error) {
-	v, err := u.engine.lookOrGone(ctx, string(pod.UID))
-	if err != nil || v == nil {
-		return nil, err
+// handOver gives each pod that needs one a supervisor of its own, and returns
+// the pods as they are.
+func (u *upCall) handOver(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
+	var result []v1.Pod
+	var errs []error
+	for _, pod := range pods {
+		v, err := u.engine.lookOrGone(ctx, string(pod.UID))
+		if err == nil && v != nil {
+			result = append(result, *v.pod)
+			if _, handed := u.handed.LoadOrStore(pod.UID, true); !handed {
+				err = u.engine.ensureSupervised(v)
+			}
+		}
+		errs = append(errs, err)
 	}
-	return v.pod, u.engine.ensureSupervised(v)
+	return result, errors.Join(errs...)
 }
 
 // rollBackTimeout bounds the removal of what could not be started.

@@ -129,7 +129,7 @@ func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
 	if err != nil {
 		return err
 	}
-	rootfs, err := s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause, true)
+	rootfs, err := s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
 	if err != nil {
 		return err
 	}

@@ -13,32 +13,38 @@ import (
 	"podrun/sandbox/volume"
 )
 
-// Stop takes down what runs: the pause container, the network and the network
-// namespace. The containers in it have ended. Record, volumes and logs stay.
+// Stop takes down what runs: the processes of its containers if there are any
+// left, the pause container, the network and the network namespace. Records,
+// volumes and logs stay.
 func (s *Store) Stop(ctx context.Context, sb *Sandbox) error {
-	return s.together(ctx, sb, s.stopPause, s.disconnect)
+	return s.together(ctx, sb, s.disconnect, func(ctx context.Context, sb *Sandbox) error {
+		// The pause container's shim is that of all, and ends with it only
+		// when it has no other task.
+		return s.each(ctx, sb, []step{
+			{"stop containers", s.stopContainers},
+			{"stop pause container", s.stopPause},
+		})
+	})
 }
 
 // Remove takes away everything of the pod:
 //
-//  1. what runs, if there is anything left: containers, pause, network,
-//  2. what it had: files, volumes, directories, cgroup,
+//  1. what runs, if there is anything left, as Stop does,
+//  2. what it had: containers, files, volumes, directories, cgroup,
 //  3. the record,
 //  4. the directory with the lock, so that the pod has one owner to the end.
 //
-// The parts of the first are independent and go together. All steps are tried;
-// one that fails keeps the record, so that it can be tried again.
+// All steps are tried; one that fails keeps the record, so that it can be tried
+// again.
 func (s *Store) Remove(ctx context.Context, sb *Sandbox) error {
-	err := errors.Join(
-		s.together(ctx, sb, s.removeContainers, s.stopPause, s.disconnect),
-		s.each(ctx, sb, []step{
-			{"remove files", s.removeFiles},
-			{"remove volumes", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.VolumeDir(sb.UID())) }},
-			{"remove run directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RunDir(sb.UID())) }},
-			{"remove cgroup", func(_ context.Context, sb *Sandbox) error { return s.cgroups.Remove(sb.UID()) }},
-			{"remove logs", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.LogDir(sb.UID())) }},
-		}),
-	)
+	err := errors.Join(s.Stop(ctx, sb), s.each(ctx, sb, []step{
+		{"remove containers", s.removeContainers},
+		{"remove files", s.removeFiles},
+		{"remove volumes", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.VolumeDir(sb.UID())) }},
+		{"remove run directory", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.RunDir(sb.UID())) }},
+		{"remove cgroup", func(_ context.Context, sb *Sandbox) error { return s.cgroups.Remove(sb.UID()) }},
+		{"remove logs", func(ctx context.Context, sb *Sandbox) error { return volume.Remove(ctx, s.LogDir(sb.UID())) }},
+	}))
 	if err != nil {
 		return err
 	}
@@ -73,7 +79,18 @@ func (s *Store) each(ctx context.Context, sb *Sandbox, steps []step) error {
 	return errors.Join(errs...)
 }
 
+func (s *Store) stopContainers(ctx context.Context, sb *Sandbox) error {
+	return s.eachContainer(ctx, sb, s.stopTask)
+}
+
 func (s *Store) removeContainers(ctx context.Context, sb *Sandbox) error {
+	return s.eachContainer(ctx, sb, func(ctx context.Context, _ *Sandbox, id string) error {
+		return s.containers.Remove(ctx, id)
+	})
+}
+
+// eachContainer does something with every container but pause, side by side.
+func (s *Store) eachContainer(ctx context.Context, sb *Sandbox, do func(ctx context.Context, sb *Sandbox, id string) error) error {
 	all, err := s.containers.ListPod(ctx, sb.UID())
 	if err != nil {
 		return err
@@ -81,24 +98,23 @@ func (s *Store) removeContainers(ctx context.Context, sb *Sandbox) error {
 	var parts []func(context.Context, *Sandbox) error
 	for _, c := range all {
 		if c.Kind != container.KindPause {
-			parts = append(parts, func(ctx context.Context, sb *Sandbox) error {
-				return s.each(ctx, sb, []step{{"remove container " + c.Name, func(ctx context.Context, _ *Sandbox) error {
-					return s.containers.Remove(ctx, c.ID)
-				}}})
-			})
+			parts = append(parts, func(ctx context.Context, sb *Sandbox) error { return do(ctx, sb, c.ID) })
 		}
 	}
 	return s.together(ctx, sb, parts...)
 }
 
 func (s *Store) stopPause(ctx context.Context, sb *Sandbox) error {
-	return s.each(ctx, sb, []step{{"stop pause container", func(ctx context.Context, sb *Sandbox) error {
-		err := s.containers.Kill(ctx, sb.ID)
-		if container.Hung(ctx, err) {
-			err = s.KillHung(sb)
-		}
-		return errors.Join(err, s.containers.DeleteTask(ctx, sb.ID))
-	}}})
+	return s.stopTask(ctx, sb, sb.ID)
+}
+
+// stopTask kills a container at once and drops its task.
+func (s *Store) stopTask(ctx context.Context, sb *Sandbox, id string) error {
+	err := s.containers.Kill(ctx, id)
+	if container.Hung(ctx, err) {
+		err = s.KillHung(sb)
+	}
+	return errors.Join(err, s.containers.DeleteTask(ctx, id))
 }
 
 // KillHung ends all processes of a pod, and its shim, which does not answer.
@@ -123,6 +139,9 @@ func (s *Store) removeFiles(_ context.Context, sb *Sandbox) error {
 
 func (s *Store) removeRecord(ctx context.Context, sb *Sandbox) error {
 	if err := s.containers.RemoveSnapshots(ctx, sb.UID()); err != nil {
+		return err
+	}
+	if err := s.containers.RemoveShim(ctx, sb.ID); err != nil {
 		return err
 	}
 	if err := s.containers.Ungroup(ctx, sb.ID); err != nil {

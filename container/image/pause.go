@@ -108,20 +108,10 @@ func newPart(mediaType string, data []byte) part {
 	}
 }
 
-// mountPoints are the directories that a runtime mounts something on. It could
-// not make them: a pause container's root is read-only.
-var mountPoints = []string{"proc/", "sys/", "dev/", "etc/"}
-
-// layerOf makes a layer of one program and the directories that it needs. The
-// same program makes the same layer.
+// layerOf makes a layer of one program. The same program makes the same layer.
 func layerOf(name string, program []byte) ([]byte, error) {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
-	for _, dir := range mountPoints {
-		if err := w.WriteHeader(&tar.Header{Name: dir, Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
-			return nil, err
-		}
-	}
 	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,23 @@ func LeaveCaller(pid int) error {
 	return errors.Join(errs...)
 }
 
+// Retire takes the calling process out of podrun's own cgroup again, when it is about to end, and
+// removes the cgroup if nobody else is in it.
+func Retire() error {
+	mounts, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, m := range mounts {
+		err := os.WriteFile(filepath.Join(m.Mountpoint, "cgroup.procs"), []byte("0"), 0)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("leave cgroup: %w", err))
+		}
+	}
+	return errors.Join(append(errs, removeCgroup())...)
+}
+
 // enter makes the leaf in a hierarchy and moves a process into it.
 func enter(m *mountinfo.Info, pid int) error {
 	dir := m.Mountpoint

@@ -15,6 +15,9 @@ import (
 // DefaultAddress is where a containerd that came with the system listens.
 const DefaultAddress = "/run/containerd/containerd.sock"
 
+// systemShims is where shims have their sockets unless containerd is told otherwise.
+const systemShims = "/run/containerd/s"
+
 // ErrNotRunning says that nothing answers at the address of the containerd in use.
 var ErrNotRunning = errors.New("containerd is not running")
 
@@ -31,6 +34,7 @@ type Stack struct {
 	Bundled    bool     // it is podrun's own, started and stopped by this package
 	Runc       string   // path of the bundled runc; "": containerd's shim finds one in its PATH
 	CNIBinDirs []string // where the CNI plugins are
+	ShimDir    string   // directory of the shims' sockets
 	Pause      string   // path of the bundled pause program; "" in a build without a bundle
 	Version    string   // stands for the content of the bundle; "" in a build without one
 }
@@ -97,7 +101,7 @@ func (c Config) check() error {
 
 // stack returns what follows from the configuration. It touches nothing but looks for directories of CNI plugins.
 func (c Config) stack() *Stack {
-	s := &Stack{Address: c.address(), Bundled: c.bundled()}
+	s := &Stack{Address: c.address(), Bundled: c.bundled(), ShimDir: systemShims}
 	if bundle.Digest == "" {
 		s.CNIBinDirs = PluginDirs()
 		return s
@@ -106,7 +110,7 @@ func (c Config) stack() *Stack {
 	s.CNIBinDirs = append([]string{dir}, PluginDirs()...)
 	s.Pause, s.Version = filepath.Join(dir, "pause"), filepath.Base(dir)
 	if s.Bundled {
-		s.Runc = filepath.Join(dir, "runc")
+		s.Runc, s.ShimDir = filepath.Join(dir, "runc"), c.shimSockets()
 	}
 	return s
 }

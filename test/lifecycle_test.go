@@ -1,0 +1,253 @@
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// neverRestarts: exit codes decide the phase.
+func neverRestarts(t *testing.T, in *instance) {
+	for code, want := range map[int]corev1.PodPhase{0: corev1.PodSucceeded, 3: corev1.PodFailed} {
+		pod := in.up(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: never-%d}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: a, image: PROBE, args: ["-exit=%d"]}
+  - {name: b, image: PROBE}
+`, code, code))
+		pod = in.phase(t, pod.Name, want)
+		a := container(t, pod, "a")
+		if a.State.Terminated == nil || int(a.State.Terminated.ExitCode) != code || a.RestartCount != 0 {
+			t.Errorf("container a: %+v", a)
+		}
+	}
+}
+
+// restartsOnFailure: the first restart follows at once, and success is final.
+func restartsOnFailure(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: onfailure}
+spec:
+  restartPolicy: OnFailure
+  volumes: [{name: v}]
+  containers:
+  - {name: a, image: BUSYBOX, command: [sh, -c, "test -e /v/again || { touch /v/again; exit 1; }"], volumeMounts: [{name: v, mountPath: /v}]}
+`)
+	pod = in.phase(t, pod.Name, corev1.PodSucceeded)
+	if a := container(t, pod, "a"); a.RestartCount != 1 || a.State.Terminated == nil || a.State.Terminated.ExitCode != 0 {
+		t.Errorf("container a: %+v", a)
+	}
+}
+
+// backsOff: the second restart waits for ten seconds, and says so.
+func backsOff(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: backoff}
+spec:
+  containers: [{name: a, image: PROBE, args: ["-exit=5"]}]
+`)
+	waiting := func(restarts int32) func() error {
+		return func() error {
+			pod = in.pod(t, "backoff")
+			a := container(t, pod, "a")
+			w := a.State.Waiting
+			if w == nil || w.Reason != "CrashLoopBackOff" || a.RestartCount != restarts || a.LastTerminationState.Terminated == nil {
+				return fmt.Errorf("container a: %+v", a)
+			}
+			return nil
+		}
+	}
+	eventually(t, 5*time.Second, waiting(1))
+	second := container(t, pod, "a").LastTerminationState.Terminated
+	want := fmt.Sprintf("back-off 10s restarting failed container=a pod=backoff_default(%s)", pod.UID)
+	if got := container(t, pod, "a").State.Waiting.Message; got != want {
+		t.Errorf("message %q, want %q", got, want)
+	}
+	if second.ExitCode != 5 || pod.Status.Phase != corev1.PodRunning {
+		t.Errorf("exit code %d, phase %s", second.ExitCode, pod.Status.Phase)
+	}
+	eventually(t, 15*time.Second, waiting(2))
+	third := container(t, pod, "a").LastTerminationState.Terminated
+	// The times of the status are whole seconds.
+	if d := third.StartedAt.Sub(second.FinishedAt.Time); d < 9*time.Second || d > 13*time.Second {
+		t.Errorf("restarted after %v, want 10 s", d)
+	}
+}
+
+// endsOnTerm: a container that handles SIGTERM ends in its own way and at once.
+func endsOnTerm(t *testing.T, in *instance) {
+	in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: graceful}
+spec:
+  containers: [{name: a, image: PROBE, args: [-report, "-term-code=7", -wait=-1s]}]
+`)
+	lines := in.follow(t, "graceful")
+	r := in.run(t, "rm", "graceful").want(t, 0)
+	if r.stdout != "pod/graceful removed\n" || r.took > 5*time.Second {
+		t.Errorf("%q after %v", r.stdout, r.took)
+	}
+	if got := lines(); got[len(got)-1] != "got SIGTERM" {
+		t.Errorf("last lines %q", got)
+	}
+}
+
+// killedAfterGrace: one that does not handle it is killed, not before its time
+// and soon after.
+func killedAfterGrace(t *testing.T, in *instance) {
+	in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: stubborn}
+spec:
+  terminationGracePeriodSeconds: 3
+  containers: [{name: a, image: PROBE, args: [-report, -ignore-term, -wait=-1s]}]
+`)
+	lines := in.follow(t, "stubborn")
+	if r := in.run(t, "rm", "stubborn").want(t, 0); r.took < 3*time.Second || r.took > 6*time.Second {
+		t.Errorf("removed after %v, want 3 s", r.took)
+	}
+	if got := lines(); got[len(got)-1] != "ignored SIGTERM" {
+		t.Errorf("last lines %q", got)
+	}
+}
+
+func killedAtOnce(t *testing.T, in *instance) {
+	in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: forced}
+spec:
+  containers: [{name: a, image: PROBE, args: [-ignore-term, -wait=-1s]}]
+`)
+	if r := in.run(t, "rm", "--force", "forced").want(t, 0); r.took > 2*time.Second {
+		t.Errorf("removed after %v", r.took)
+	}
+}
+
+// follow follows a pod's log, from its first line on, and returns how to get
+// all lines when it has ended.
+func (in *instance) follow(t *testing.T, pod string) func() []string {
+	t.Helper()
+	cmd := in.command(t.Context(), "logs", "-f", pod)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begun, done, lines := make(chan bool, 1), make(chan error, 1), []string{}
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines = append(lines, s.Text())
+			select {
+			case begun <- true:
+			default:
+			}
+		}
+		done <- cmd.Wait()
+	}()
+	<-begun
+	return func() []string {
+		t.Helper()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("logs -f: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("logs -f does not end with the pod")
+		}
+		return lines
+	}
+}
+
+// logsAreWhole: no line of a container that writes fast and ends is lost, out
+// of order, or in the wrong stream.
+func logsAreWhole(t *testing.T, in *instance) {
+	const lines = 20000
+	in.up(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: chatty}
+spec:
+  restartPolicy: Never
+  containers: [{name: a, image: PROBE, args: ["-lines=%d"]}]
+`, lines))
+	in.phase(t, "chatty", corev1.PodSucceeded)
+	r := in.run(t, "logs", "chatty").want(t, 0)
+	for i, stream := range []string{r.stdout, r.stderr} {
+		n := i
+		for line := range strings.Lines(stream) {
+			if want := fmt.Sprintf("line %d\n", n); line != want {
+				t.Fatalf("stream %d: %q, want %q", i, line, want)
+			}
+			n += 2
+		}
+		if n != lines+i {
+			t.Errorf("stream %d: ends before line %d", i, n)
+		}
+	}
+	r = in.run(t, "logs", "--tail", "3", "chatty").want(t, 0)
+	if got := r.stdout + r.stderr; strings.Count(got, "\n") != 3 || !strings.Contains(got, fmt.Sprint(lines-2)) && !strings.Contains(got, fmt.Sprint(lines-1)) {
+		t.Errorf("the tail is %q", got)
+	}
+}
+
+// execStreams: standard input reaches the process, both outputs come back
+// apart, and so does the exit code.
+func execStreams(t *testing.T, in *instance) {
+	in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: streams}
+spec:
+  containers: [{name: a, image: BUSYBOX, command: [sleep, "1000"], env: [{name: FROM, value: pod}]}]
+`)
+	input := strings.Repeat("0123456789abcdef", 1<<14) // more than a pipe holds
+	r := in.input(t, input, "exec", "-i", "streams", "--", "sh", "-c", "cat; echo $FROM >&2; exit 42").want(t, 42)
+	if r.stdout != input {
+		t.Errorf("%d of %d bytes came back", len(r.stdout), len(input))
+	}
+	if r.stderr != "pod\n" {
+		t.Errorf("standard error is %q", r.stderr)
+	}
+}
+
+// rolledBack: what can never start is an error, and nothing is left of it.
+func rolledBack(t *testing.T, in *instance) {
+	for name, text := range map[string]string{
+		"no-command": `{name: a, image: PROBE, command: [/nowhere]}`,
+		"no-image":   `{name: a, image: "REGISTRY/nowhere:1"}`,
+		"one-of-two": `{name: a, image: PROBE, args: [-wait=-1s]}, {name: b, image: PROBE, command: [/nowhere]}`,
+		"no-path":    `{name: a, image: PROBE, volumeMounts: [{name: v, mountPath: /v}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := manifest(fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [%s]%s}\n",
+				name, text, map[bool]string{true: ", volumes: [{name: v, hostPath: {path: /nowhere, type: Directory}}]"}[name == "no-path"]))
+			in.later(t, text)
+			r := in.input(t, text, "up", "-").want(t, 1)
+			if !strings.Contains(r.stderr, "nowhere") {
+				t.Errorf("the cause is not named: %s", r.stderr)
+			}
+			if uids := in.uidsOf(t, name); len(uids) != 0 {
+				t.Errorf("there is a pod %s", uids)
+			}
+		})
+	}
+}

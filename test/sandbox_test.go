@@ -1,0 +1,216 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// limits: the cgroups of the pod and of its container say what the manifest
+// says.
+func limits(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: limited}
+spec:
+  containers:
+  - name: a
+    image: PROBE
+    args: [-wait=-1s]
+    resources: {requests: {cpu: 250m, memory: 32Mi}, limits: {cpu: 500m, memory: 64Mi}}
+`)
+	group := process(t, pod, "/probe").Cgroup
+	parent := "/podrun/burstable/pod" + string(pod.UID)
+	if filepath.Dir(group) != parent {
+		t.Errorf("the container is in %s, not below %s", group, parent)
+	}
+	for _, group := range []string{group, parent} {
+		for _, want := range []struct{ controller, v1, v2, value, value2 string }{
+			{"memory", "memory.limit_in_bytes", "memory.max", "67108864", "67108864"},
+			{"cpu", "cpu.cfs_quota_us", "cpu.max", "50000", "50000 100000"},
+			{"cpu", "cpu.cfs_period_us", "cpu.max", "100000", "50000 100000"},
+		} {
+			if got, value := cgroupFile(t, group, want.controller, want.v1, want.v2, want.value, want.value2); got != value {
+				t.Errorf("%s of %s is %s, want %s", want.v1, group, got, value)
+			}
+		}
+	}
+	if got, value := cgroupFile(t, group, "cpu", "cpu.shares", "", "256", ""); got != value {
+		t.Errorf("cpu.shares is %s, want %s", got, value)
+	}
+}
+
+// cgroupFile reads a file of a cgroup, v1 where the controller has a hierarchy
+// of its own and v2 elsewhere, and returns with it the value to be expected
+// there. An empty name in v2 stands for a file that is not compared.
+func cgroupFile(t *testing.T, group, controller, name1, name2, value1, value2 string) (got, want string) {
+	t.Helper()
+	path, want := filepath.Join("/sys/fs/cgroup", controller, group, name1), value1
+	if _, err := os.Stat(filepath.Join("/sys/fs/cgroup", controller)); err != nil {
+		if name2 == "" {
+			return "", ""
+		}
+		path, want = filepath.Join("/sys/fs/cgroup", group, name2), value2
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(data)), want
+}
+
+// sandboxFiles: hosts, hostname, resolv.conf and /dev/shm are as a kubelet
+// makes them.
+func sandboxFiles(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: files}
+spec:
+  hostname: chosen
+  containers: [{name: a, image: PROBE, args: ["-http=:80", -wait=-1s]}]
+`)
+	r := ask(t, addr(pod.Status.PodIP, 80), "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm")
+	hosts := "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n" +
+		pod.Status.PodIP + "\tchosen\n"
+	if got := r.Files["/etc/hosts"].Data; got != hosts {
+		t.Errorf("/etc/hosts is\n%s", got)
+	}
+	if got := r.Files["/etc/hostname"].Data; got != "chosen\n" || r.Hostname != "chosen" {
+		t.Errorf("/etc/hostname is %q, the host name %q", got, r.Hostname)
+	}
+	if got, want := nameservers(r.Files["/etc/resolv.conf"].Data), hostNameservers(t); !slices.Equal(got, want) {
+		t.Errorf("name servers %v, want %v", got, want)
+	}
+	if mode, opts := r.Files["/dev/shm"].Mode, r.Mounts["/dev/shm"]; mode != "dtrwxrwxrwx" || !strings.Contains(opts, "size=65536k") {
+		t.Errorf("/dev/shm has mode %s, options %s", mode, opts)
+	}
+}
+
+func nameservers(resolv string) (servers []string) {
+	for line := range strings.Lines(resolv) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
+			servers = append(servers, f[1])
+		}
+	}
+	return servers[:min(3, len(servers))]
+}
+
+func hostNameservers(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("/run/systemd/resolve/resolv.conf")
+	if err != nil {
+		data, err = os.ReadFile("/etc/resolv.conf")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nameservers(string(data))
+}
+
+// environment: command, args, variables and working directory; and nothing of
+// the environment that podrun was called with.
+func environment(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: env}
+spec:
+  containers:
+  - name: a
+    image: PROBE
+    args: ["-http=:80", "-wait=$(FOREVER)"]
+    workingDir: /made/for/me
+    env:
+    - {name: FOREVER, value: "-1s"}
+    - {name: GREETING, value: "hello $(FOREVER) $$(FOREVER) $(LATER)"}
+    - {name: LATER, value: "x"}
+`)
+	r := ask(t, addr(pod.Status.PodIP, 80))
+	for _, want := range []string{"FROM_IMAGE=yes", "GREETING=hello -1s $(FOREVER) $(LATER)", "HOSTNAME=env"} {
+		if !slices.Contains(r.Env, want) {
+			t.Errorf("no %q in %q", want, r.Env)
+		}
+	}
+	if i := slices.IndexFunc(r.Env, func(e string) bool { return strings.HasPrefix(e, "PODRUN_") }); i >= 0 {
+		t.Errorf("%s came from outside", r.Env[i])
+	}
+	if want := []string{"/probe", "-http=:80", "-wait=-1s"}; !slices.Equal(r.Args, want) {
+		t.Errorf("arguments %q, want %q", r.Args, want)
+	}
+	if r.Dir != "/made/for/me" || r.PID != 1 {
+		t.Errorf("directory %s, pid %d", r.Dir, r.PID)
+	}
+}
+
+func emptyDir(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: empty}
+spec:
+  volumes: [{name: disk, emptyDir: {}}, {name: ram, emptyDir: {medium: Memory}}]
+  containers:
+  - name: a
+    image: PROBE
+    args: ["-http=:80", -wait=-1s]
+    volumeMounts: [{name: disk, mountPath: /disk}, {name: ram, mountPath: /ram}]
+`)
+	r := ask(t, addr(pod.Status.PodIP, 80), "/disk", "/ram")
+	if mode := r.Files["/disk"].Mode; mode != "drwxrwxrwx" {
+		t.Errorf("the volume on disk has mode %s", mode)
+	}
+	if fs := strings.Fields(r.Mounts["/ram"] + " ")[0]; fs != "tmpfs" {
+		t.Errorf("the volume in memory is %s", fs)
+	}
+}
+
+// hostPath: a directory of the machine is seen, changed, and still there when
+// the pod is gone.
+func hostPath(t *testing.T, in *instance) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mine"), []byte("keep"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.up(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: hostpath}
+spec:
+  volumes: [{name: v, hostPath: {path: %s, type: Directory}}]
+  containers:
+  - {name: a, image: BUSYBOX, command: [sleep, "1000"], volumeMounts: [{name: v, mountPath: /v}]}
+`, dir))
+	in.ok(t, "exec", "hostpath", "--", "sh", "-c", "cp /v/mine /v/copy")
+	in.ok(t, "rm", "--force", "hostpath")
+	for _, name := range []string{"mine", "copy"} {
+		if data, err := os.ReadFile(filepath.Join(dir, name)); string(data) != "keep" {
+			t.Errorf("%s holds %q: %v", name, data, err)
+		}
+	}
+}
+
+// manyAtOnce: pods that are made and removed at the same time get along.
+func manyAtOnce(t *testing.T, in *instance) {
+	const pods = 4
+	for i := range pods {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			pod := in.up(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: many-%d}
+spec:
+  containers: [{name: a, image: PROBE, args: ["-http=:80", -wait=-1s]}]
+`, i))
+			if got := ask(t, addr(pod.Status.PodIP, 80)).Hostname; got != pod.Name {
+				t.Errorf("%s answers on the address of %s", got, pod.Name)
+			}
+		})
+	}
+}
