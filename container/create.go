@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -58,11 +59,14 @@ func (s *Store) Create(ctx context.Context, options CreateOptions) error {
 
 func (s *Store) create(ctx context.Context, options CreateOptions) error {
 	id := options.id()
+	step := stopwatch(s.config.Log, options.Container.Name)
 	rootfs, err := s.Snapshot(ctx, id, string(options.Pod.UID), options.Image)
 	if err != nil {
 		return err
 	}
+	step("make root filesystem")
 	spec, err := s.spec(options, rootfs)
+	step("write spec")
 	if err == nil {
 		err = s.Register(ctx, spec)
 	}
@@ -72,8 +76,20 @@ func (s *Store) create(ctx context.Context, options CreateOptions) error {
 		}
 		return err
 	}
+	step("register")
 	_, err = s.CreateTask(ctx, id, rootfs, options.Stdout, options.Stderr)
+	step("create task")
 	return s.recordStartError(ctx, id, err)
+}
+
+// stopwatch returns a function that logs how long the step took that has just
+// been done.
+func stopwatch(log *slog.Logger, container string) func(step string) {
+	begin := time.Now()
+	return func(step string) {
+		log.Debug(step, "container", container, "took", time.Since(begin))
+		begin = time.Now()
+	}
 }
 
 // recordStartError makes an error of the runtime the container's exit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -50,6 +51,7 @@ type Config struct {
 	// Sandboxes says that the daemon has the sandbox store of containerd 2.0,
 	// which lets the containers of a pod use its shim without starting one.
 	Sandboxes bool
+	Log       *slog.Logger
 	// Machine is what runtime specs have to know of the machine.
 	Machine oci.Machine
 }

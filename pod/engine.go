@@ -135,6 +135,7 @@ func (e *Engine) assemble(ctx context.Context) error {
 		ShimDir:   e.stack.ShimDir,
 		Runc:      e.stack.Runc,
 		Sandboxes: modern,
+		Log:       e.config.Log,
 		Machine:   facts,
 	})
 	if err != nil {

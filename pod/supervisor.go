@@ -50,14 +50,7 @@ func (e *Engine) ensureSupervised(v *view) error {
 	if err != nil || owned {
 		return err
 	}
-	pid, err := supervise.Spawn(e.sandboxes.RootDir(v.sandbox.UID()), []string{SuperviseCommand, v.sandbox.UID()}, e.environment())
-	if err != nil {
-		return err
-	}
-	// Before the caller can end, and its cgroup be emptied. Hierarchies that
-	// refuse are no reason to have no supervisor.
-	_ = stack.LeaveCaller(pid)
-	return nil
+	return supervise.Spawn(e.sandboxes.RootDir(v.sandbox.UID()), []string{SuperviseCommand, v.sandbox.UID()}, e.environment(), stack.Start)
 }
 
 // SuperviseCommand is the command that a supervisor process is started with.

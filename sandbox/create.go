@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/mount"
 	"golang.org/x/sync/errgroup"
 
+	"podrun/container/image"
 	"podrun/sandbox/files"
 	"podrun/sandbox/network"
 	"podrun/sandbox/volume"
@@ -54,7 +56,7 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 		}}})
 	})
 	group.Go(func() error {
-		return s.perform(groupCtx, sb, []step{{"start pause container", s.startPause}})
+		return s.startPause(groupCtx, sb)
 	})
 	return ips, group.Wait()
 }
@@ -124,22 +126,26 @@ func (s *Store) addresses(ctx context.Context, sb *Sandbox) ([]string, error) {
 	return slices.Clone(result.IPs), err
 }
 
+// startPause makes the pause container's process and starts it.
 func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
-	pause, err := s.images.Get(ctx, sb.Image)
-	if err != nil {
-		return err
-	}
-	rootfs, err := s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
-	if err != nil {
-		return err
-	}
-	if err := s.containers.Group(ctx, sb.ID); err != nil {
-		return fmt.Errorf("group containers: %w", err)
-	}
-	if _, err := s.containers.CreateTask(ctx, sb.ID, rootfs, "", ""); err != nil {
-		return err
-	}
-	return s.containers.StartPause(ctx, sb.ID)
+	var pause *image.Image
+	var rootfs []mount.Mount
+	return s.perform(ctx, sb, []step{
+		{"find pause image", func(ctx context.Context, sb *Sandbox) (err error) {
+			pause, err = s.images.Get(ctx, sb.Image)
+			return err
+		}},
+		{"make pause root filesystem", func(ctx context.Context, sb *Sandbox) (err error) {
+			rootfs, err = s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
+			return err
+		}},
+		{"group containers", func(ctx context.Context, sb *Sandbox) error { return s.containers.Group(ctx, sb.ID) }},
+		{"create pause container", func(ctx context.Context, sb *Sandbox) error {
+			_, err := s.containers.CreateTask(ctx, sb.ID, rootfs, "", "")
+			return err
+		}},
+		{"start pause container", func(ctx context.Context, sb *Sandbox) error { return s.containers.StartPause(ctx, sb.ID) }},
+	})
 }
 
 // Volumes returns where each of the pod's volumes is on the host, by name.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -19,28 +21,58 @@ import (
 // its children can hold no processes.
 const leaf = "podrun/system"
 
-// LeaveCaller moves a process into podrun's own cgroup in every hierarchy of v1, systemd's
-// included, and of v2. It then no longer ends with the session, service or script that started it.
-// The processes that it starts from then on follow it.
+// Start starts a command in podrun's own cgroup, in every hierarchy of v1, systemd's included, and of
+// v2: it does not end with the session, service or script that podrun was started from. The
+// processes that it starts follow it.
 //
-// Goes on past a hierarchy that refuses and returns those refusals joined: mostly none of the
-// caller's business.
-func LeaveCaller(pid int) error {
+// A hierarchy that refuses is passed over: it is no reason for not starting.
+func Start(cmd *exec.Cmd) error {
 	mounts, err := hierarchies()
 	if err != nil {
 		return err
 	}
-	var errs []error
+	started := make(chan error)
+	go func() { started <- startOutside(cmd, mounts) }()
+	return <-started
+}
+
+// startOutside takes the calling thread alone into the cgroups of v1, for the child to be born
+// there: that is cheap, where moving a process makes the kernel wait for all processors. The thread
+// ends with the goroutine, unless it is the main one, which must stay as it is.
+func startOutside(cmd *exec.Cmd, mounts []*mountinfo.Info) error {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		started := make(chan error)
+		go func() { started <- startOutside(cmd, mounts) }()
+		return <-started
+	}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
 	for _, m := range mounts {
-		err := enter(m, pid)
+		dir, err := makeLeaf(m)
 		if errors.Is(err, fs.ErrNotExist) { // removed by a Stop between two of the steps
-			err = enter(m, pid)
+			dir, err = makeLeaf(m)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("move process %d: %w", pid, err))
+			continue
+		}
+		if m.FSType != "cgroup2" {
+			_ = os.WriteFile(filepath.Join(dir, "tasks"), []byte("0"), 0)
+			continue
+		}
+		if file, err := os.Open(dir); err == nil {
+			defer file.Close()
+			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(file.Fd())
 		}
 	}
-	return errors.Join(errs...)
+	err := cmd.Start()
+	if err != nil && cmd.SysProcAttr.UseCgroupFD { // before Linux 5.7
+		cmd.SysProcAttr.UseCgroupFD = false
+		err = cmd.Start()
+	}
+	return err
 }
 
 // Retire takes the calling process out of podrun's own cgroup again, when it is about to end, and
@@ -60,23 +92,23 @@ func Retire() error {
 	return errors.Join(append(errs, removeCgroup())...)
 }
 
-// enter makes the leaf in a hierarchy and moves a process into it.
-func enter(m *mountinfo.Info, pid int) error {
+// makeLeaf makes the leaf in a hierarchy and returns its path.
+func makeLeaf(m *mountinfo.Info) (string, error) {
 	dir := m.Mountpoint
 	for _, name := range strings.Split(leaf, "/") {
 		parent := dir
 		dir = filepath.Join(parent, name)
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+			return "", err
 		}
 		if m.FSType == "cgroup2" {
 			continue
 		}
 		if err := inheritCpuset(parent, dir); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+	return dir, nil
 }
 
 // inheritCpuset gives a cgroup of the cpuset controller of v1 its parent's processors and memory nodes:

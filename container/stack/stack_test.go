@@ -139,10 +139,14 @@ func TestTail(t *testing.T) {
 	}
 }
 
-func TestLeaveCaller(t *testing.T) {
+func TestStartInOwnCgroup(t *testing.T) {
 	needRoot(t)
+	before, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
 	sleep := exec.Command("sleep", "60")
-	if err := sleep.Start(); err != nil {
+	if err := Start(sleep); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -152,10 +156,10 @@ func TestLeaveCaller(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := LeaveCaller(sleep.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
 	left(t, sleep.Process.Pid)
+	if after, err := os.ReadFile("/proc/self/cgroup"); err != nil || string(after) != string(before) {
+		t.Errorf("the caller itself was moved: %s, %v", after, err)
+	}
 }
 
 // left fails the test unless the process is in podrun's own cgroup in every hierarchy.

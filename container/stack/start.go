@@ -87,9 +87,6 @@ func launch(ctx context.Context, cfg Config, log *os.File) error {
 	if err != nil {
 		return err
 	}
-	// Best effort: a containerd in the caller's cgroup works, it only may end with it.
-	_ = LeaveCaller(cmd.Process.Pid)
-
 	err = await(ctx, cfg.address(), ended)
 	pid, peerErr := peer(cfg.address())
 	if err == nil && peerErr == nil && pid == cmd.Process.Pid {
@@ -120,7 +117,7 @@ func spawn(cfg Config, log *os.File) (*exec.Cmd, <-chan struct{}, error) {
 	cmd.Env = environment(dir)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := Start(cmd); err != nil {
 		return nil, nil, err
 	}
 	ended := make(chan struct{})
