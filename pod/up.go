@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -90,12 +89,15 @@ func (e *Engine) Up(ctx context.Context, pods []*v1.Pod, options UpOptions) ([]v
 	up := &upCall{engine: e, options: options, pause: pause}
 	accepted, err := up.acceptAll(ctx, pods)
 	if err == nil && !options.Detach {
-		err = up.started(ctx, accepted)
+		var started []v1.Pod
+		if started, err = up.start(ctx, accepted); err == nil {
+			return started, nil
+		}
 	}
 	if err != nil && !options.Keep {
 		return nil, errors.Join(err, up.rollBack(context.WithoutCancel(ctx)))
 	}
-	result, left := up.handOver(context.WithoutCancel(ctx), accepted)
+	result, left := up.leave(context.WithoutCancel(ctx), accepted)
 	return result, errors.Join(err, left)
 }
 
@@ -157,7 +159,6 @@ type upCall struct {
 	options UpOptions
 	pause   *image.Image
 	created []*v1.Pod
-	handed  sync.Map // UIDs of the pods that were given a supervisor
 }
 
 func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, error) {
@@ -250,47 +251,54 @@ func (u *upCall) configure(ctx context.Context, existing *sandbox.Sandbox, pod *
 	return existing.Pod, Configured, u.engine.sandboxes.SavePod(ctx, existing)
 }
 
-// started brings the pods to where each has started, or says why one cannot.
-func (u *upCall) started(ctx context.Context, pods []*v1.Pod) error {
+// start brings the pods to where each has started, gives each a supervisor of
+// its own, and returns them; or it says why one cannot start.
+func (u *upCall) start(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
+	started := make([]v1.Pod, len(pods))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, pod := range pods {
+	for i, pod := range pods {
 		group.Go(func() error {
-			tell := func(p supervise.Progress) {
-				if u.options.Progress != nil {
-					u.options.Progress(pod, p)
-				}
-			}
-			err := u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
-				if v == nil {
-					return true, fmt.Errorf("start pod %q: it was removed meanwhile", pod.Name)
-				}
-				if reason, message, blocked := status.Blocked(v.pod, v.observed); blocked {
-					return true, &StartError{Ref: RefOf(pod), Reason: reason, Message: message}
-				}
-				return status.Started(v.pod, v.observed), nil
-			})
+			v, err := u.startOne(ctx, pod)
 			if err != nil {
 				return err
 			}
-			_, err = u.handOver(ctx, []*v1.Pod{pod})
-			return err
+			started[i] = *v.pod
+			return u.engine.ensureSupervised(v)
 		})
 	}
-	return group.Wait()
+	return started, group.Wait()
 }
 
-// handOver gives each pod that needs one a supervisor of its own, and returns
-// the pods as they are.
-func (u *upCall) handOver(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
+func (u *upCall) startOne(ctx context.Context, pod *v1.Pod) (*view, error) {
+	tell := func(p supervise.Progress) {
+		if u.options.Progress != nil {
+			u.options.Progress(pod, p)
+		}
+	}
+	var last *view
+	err := u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
+		if v == nil {
+			return true, fmt.Errorf("start pod %q: it was removed meanwhile", pod.Name)
+		}
+		last = v
+		if reason, message, blocked := status.Blocked(v.pod, v.observed); blocked {
+			return true, &StartError{Ref: RefOf(pod), Reason: reason, Message: message}
+		}
+		return status.Started(v.pod, v.observed), nil
+	})
+	return last, err
+}
+
+// leave gives each pod that needs one a supervisor of its own, and returns the
+// pods as they are.
+func (u *upCall) leave(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
 	var result []v1.Pod
 	var errs []error
 	for _, pod := range pods {
 		v, err := u.engine.lookOrGone(ctx, string(pod.UID))
 		if err == nil && v != nil {
 			result = append(result, *v.pod)
-			if _, handed := u.handed.LoadOrStore(pod.UID, true); !handed {
-				err = u.engine.ensureSupervised(v)
-			}
+			err = u.engine.ensureSupervised(v)
 		}
 		errs = append(errs, err)
 	}

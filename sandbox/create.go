@@ -17,9 +17,14 @@ import (
 	"podrun/sandbox/volume"
 )
 
-// setUpTimeout bounds the making of a sandbox: a plugin or a mount that hangs
-// costs its pod an error.
-const setUpTimeout = 2 * time.Minute
+const (
+	// setUpTimeout bounds the making of a sandbox.
+	setUpTimeout = time.Minute
+	// takeDownTimeout bounds its removal.
+	takeDownTimeout = 2 * time.Minute
+	// giveUp is how long a step may go on after that.
+	giveUp = 5 * time.Second
+)
 
 // step is a named part of making or removing a sandbox.
 type step struct {
@@ -64,12 +69,33 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 // perform runs steps one after the other, up to the first that fails.
 func (s *Store) perform(ctx context.Context, sb *Sandbox, steps []step) error {
 	for _, step := range steps {
-		begin := time.Now()
-		err := step.run(ctx, sb)
-		s.config.Log.Debug(step.name, "pod", sb.Pod.Name, "took", time.Since(begin), "error", err)
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+		if err := s.take(ctx, sb, step); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// take takes one step. One that does not end soon after ctx is given up: a
+// mount or a device that hangs costs its pod an error, and nobody a wait
+// without an end.
+func (s *Store) take(ctx context.Context, sb *Sandbox, step step) error {
+	begin := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- step.run(ctx, sb) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		select {
+		case err = <-done:
+		case <-time.After(giveUp):
+			err = fmt.Errorf("it hangs: %w", context.Cause(ctx))
+		}
+	}
+	s.config.Log.Debug(step.name, "pod", sb.Pod.Name, "took", time.Since(begin), "error", err)
+	if err != nil {
+		return fmt.Errorf("%s: %w", step.name, err)
 	}
 	return nil
 }

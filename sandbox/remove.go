@@ -3,9 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"time"
 
 	"podrun/container"
 	"podrun/sandbox/files"
@@ -17,6 +15,8 @@ import (
 // left, the pause container, the network and the network namespace. Records,
 // volumes and logs stay.
 func (s *Store) Stop(ctx context.Context, sb *Sandbox) error {
+	ctx, cancel := context.WithTimeout(ctx, takeDownTimeout)
+	defer cancel()
 	return s.together(ctx, sb, s.disconnect, func(ctx context.Context, sb *Sandbox) error {
 		// The pause container's shim is that of all, and ends with it only
 		// when it has no other task.
@@ -37,6 +37,8 @@ func (s *Store) Stop(ctx context.Context, sb *Sandbox) error {
 // All steps are tried; one that fails keeps the record, so that it can be tried
 // again.
 func (s *Store) Remove(ctx context.Context, sb *Sandbox) error {
+	ctx, cancel := context.WithTimeout(ctx, takeDownTimeout)
+	defer cancel()
 	err := errors.Join(s.Stop(ctx, sb), s.each(ctx, sb, []step{
 		{"remove containers", s.removeContainers},
 		{"remove files", s.removeFiles},
@@ -69,12 +71,7 @@ func (s *Store) together(ctx context.Context, sb *Sandbox, parts ...func(context
 func (s *Store) each(ctx context.Context, sb *Sandbox, steps []step) error {
 	var errs []error
 	for _, step := range steps {
-		begin := time.Now()
-		err := step.run(ctx, sb)
-		s.config.Log.Debug(step.name, "pod", sb.Pod.Name, "took", time.Since(begin), "error", err)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
-		}
+		errs = append(errs, s.take(ctx, sb, step))
 	}
 	return errors.Join(errs...)
 }
