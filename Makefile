@@ -21,6 +21,9 @@ running  := iptables nftables busybox-static iproute2
 daemon   := containerd runc containernetworking-plugins
 podman   := podman catatonit conmon skopeo $(daemon)
 
+# These look at the whole machine for leaks, so nothing may run beside them.
+alone := podrun/test|podrun/test/bench
+
 .PHONY: all bundle test lint bench demo clean root
 
 all: podrun
@@ -36,9 +39,9 @@ bundle:
 
 test: root podrun
 	@$(packages) $(running) $(daemon)
-	go test $$(go list ./... | grep -v '^podrun/test$$')
+	go test $$(go list ./... | grep -v -x -E '$(alone)')
 	go test -count=1 -tags bundle ./bundle ./container/stack
-	PODRUN_BIN=$(CURDIR)/podrun go test -count=1 -timeout 15m ./test
+	PODRUN_BIN=$(CURDIR)/podrun go test -count=1 -timeout 15m -p 1 ./test ./test/bench
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "make: gofmt these:" $$unformatted >&2; exit 1; }

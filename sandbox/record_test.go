@@ -1,0 +1,65 @@
+package sandbox
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"podrun/container"
+)
+
+func TestState(t *testing.T) {
+	t.Parallel()
+	made := Memory{IPs: []string{"10.0.0.2"}}
+	for name, test := range map[string]struct {
+		pause  container.State
+		memory Memory
+		want   State
+	}{
+		"only a record":                      {container.Registered, Memory{}, Absent},
+		"pause made, no network":             {container.Created, Memory{}, Pausing},
+		"pause runs, no network":             {container.Running, Memory{}, Pausing},
+		"pause runs, network made":           {container.Running, made, Ready},
+		"its shim does not answer":           {container.Unknown, made, Ready},
+		"pause died":                         {container.Exited, made, Dead},
+		"pause died early":                   {container.Exited, Memory{}, Dead},
+		"the machine was restarted":          {container.Registered, made, Dead},
+		"taken down":                         {container.Registered, Memory{IPs: made.IPs, Stopped: true}, Stopped},
+		"taken down, pause still to be seen": {container.Running, Memory{IPs: made.IPs, Stopped: true}, Stopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := state(&container.Container{State: test.pause}, test.memory); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	t.Parallel()
+	pod := &v1.Pod{}
+	pod.Name, pod.UID = "web", "u"
+	memory := Memory{
+		Attempt: 2, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), IPs: []string{"10.0.0.2"},
+		Failures: map[string]Failure{"": {Reason: "CreatePodSandboxError", Message: "m", Count: 3}},
+	}
+	c := &container.Container{ID: "id", Extensions: map[string][]byte{}}
+	var err error
+	if c.Extensions[extensionPod], err = encode(pod); err != nil {
+		t.Fatal(err)
+	}
+	if c.Extensions[extensionMemory], err = encode(memory); err != nil {
+		t.Fatal(err)
+	}
+	sb, err := fromPause(c)
+	if err != nil || !reflect.DeepEqual(sb.Pod, pod) || !reflect.DeepEqual(sb.Memory, memory) {
+		t.Errorf("got %+v, %+v, %v", sb.Pod, sb.Memory, err)
+	}
+	c.Extensions[extensionPod] = []byte("{")
+	if _, err := fromPause(c); err == nil {
+		t.Error("a broken record was read")
+	}
+}
