@@ -12,6 +12,7 @@ import (
 	runcoptions "github.com/containerd/containerd/api/types/runc/options"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/mount"
 	sandboxes "github.com/containerd/containerd/v2/core/sandbox"
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -242,3 +243,21 @@ func (s *Store) Snapshots(ctx context.Context, podUID string) (map[string]string
 	}
 	return keys, nil
 }
+
+// Collect makes containerd give back at once what nothing refers to any more,
+// such as the files of a root filesystem that was removed: it does so at a time
+// of its own choosing otherwise.
+func (s *Store) Collect(ctx context.Context) error {
+	manager := s.client.LeasesService()
+	lease, err := manager.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
+	if err == nil {
+		err = manager.Delete(ctx, lease, leases.SynchronousDelete)
+	}
+	if err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	return nil
+}
+
+// leaseTime is when containerd forgets a lease whose maker was killed.
+const leaseTime = time.Minute

@@ -138,6 +138,9 @@ func (s *Store) removeRecord(ctx context.Context, sb *Sandbox) error {
 	if err := s.containers.RemoveSnapshots(ctx, sb.UID()); err != nil {
 		return err
 	}
+	if err := s.containers.Collect(ctx); err != nil {
+		return err
+	}
 	if err := s.containers.RemoveShim(ctx, sb.ID); err != nil {
 		return err
 	}
