@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/typeurl/v2"
+	"github.com/google/uuid"
 	"github.com/opencontainers/image-spec/identity"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -246,18 +247,41 @@ func (s *Store) Snapshots(ctx context.Context, podUID string) (map[string]string
 
 // Collect makes containerd give back at once what nothing refers to any more,
 // such as the files of a root filesystem that was removed: it does so at a time
-// of its own choosing otherwise.
+// of its own choosing otherwise. The way to ask for it is to delete a lease.
+// Its name is always the same, so that one whose maker was killed goes with the
+// next; when it goes with somebody else's collection, which may have begun too
+// early, another one is asked for.
 func (s *Store) Collect(ctx context.Context) error {
 	manager := s.client.LeasesService()
-	lease, err := manager.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
-	if err == nil {
-		err = manager.Delete(ctx, lease, leases.SynchronousDelete)
+	for ctx.Err() == nil {
+		_, err := manager.Create(ctx, leases.WithID(collectLease), leases.WithExpiration(leaseTime))
+		if err == nil || errdefs.IsAlreadyExists(err) {
+			err = manager.Delete(ctx, leases.Lease{ID: collectLease}, leases.SynchronousDelete)
+		}
+		if !errdefs.IsNotFound(err) {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("collect garbage: %w", err)
-	}
-	return nil
+	return context.Cause(ctx)
 }
 
-// leaseTime is when containerd forgets a lease whose maker was killed.
-const leaseTime = time.Minute
+// Sweep is Collect for what containerd itself lost track of when it was killed
+// in the middle of giving it back: it looks at a snapshotter's files only when
+// a snapshot was removed from it.
+func (s *Store) Sweep(ctx context.Context) error {
+	snapshotter, key := s.client.SnapshotService(Snapshotter), "sweep-"+uuid.NewString()
+	_, err := snapshotter.Prepare(ctx, key, "")
+	if err == nil {
+		err = snapshotter.Remove(ctx, key)
+	}
+	if err != nil {
+		return fmt.Errorf("sweep snapshots: %w", err)
+	}
+	return s.Collect(ctx)
+}
+
+const (
+	collectLease = "podrun-collect"
+	// leaseTime is when containerd forgets the lease if its maker was killed.
+	leaseTime = time.Minute
+)

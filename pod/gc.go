@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"podrun/container"
+	"podrun/container/stack"
 	"podrun/pod/supervise"
 )
 
@@ -32,10 +34,9 @@ func (e *Engine) GC(ctx context.Context, dryRun bool) ([]string, error) {
 		}
 		removed = append(removed, uid)
 	}
-	if _, err := e.List(ctx); err != nil {
-		errs = append(errs, err)
-	}
-	return removed, errors.Join(errs...)
+	errs = append(errs, e.containers.Sweep(ctx), stack.Sweep(e.config.Stack(), container.Namespace))
+	_, err = e.List(ctx)
+	return removed, errors.Join(append(errs, err)...)
 }
 
 // Any says whether there may be pods under a configuration's directories,

@@ -323,6 +323,11 @@ func (u *upCall) rollBack(ctx context.Context) error {
 				case !errdefs.IsUnavailable(err) || u.engine.revive(ctx) != nil:
 					return err
 				}
+				select {
+				case <-ctx.Done():
+					return err
+				case <-time.After(lookAgain):
+				}
 			}
 		})
 	}

@@ -60,8 +60,14 @@ type Supervisor struct {
 
 // flight is an action that is being performed.
 type flight struct {
-	action plan.Action
-	cancel context.CancelFunc
+	action   plan.Action
+	cancel   context.CancelFunc
+	unwanted bool // it was called off; how it ends does not matter
+}
+
+func (f *flight) callOff() {
+	f.unwanted = true
+	f.cancel()
 }
 
 // ensured is an image that is there.
@@ -151,7 +157,7 @@ func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err e
 	s.copyLogs(ctx, sb, obs)
 	next := plan.Next(sb.Pod, obs, s.work(), s.Clock.Now())
 	for _, key := range next.Cancel {
-		s.inFlight[key].cancel()
+		s.inFlight[key].callOff()
 	}
 	for _, action := range next.Actions {
 		if action.Kind == plan.CreateSandbox && sb.State == sandbox.Dead {
@@ -196,7 +202,7 @@ func (s *Supervisor) work() plan.Work {
 // key gives way to it.
 func (s *Supervisor) begin(ctx context.Context, action plan.Action, sb *sandbox.Sandbox, obs status.Observed) {
 	if current, ok := s.inFlight[action.Key()]; ok {
-		current.cancel()
+		current.callOff()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	flight := &flight{action: action, cancel: cancel}
@@ -260,7 +266,9 @@ func (s *Supervisor) settle(ctx context.Context, r result) {
 	if r.image != nil {
 		s.images[action.Image] = ensured{image: r.image, at: s.Clock.Now()}
 	}
-	if ctx.Err() != nil || r.err != nil && errdefs.IsCanceled(r.err) {
+	// An error that only looks like being called off is one like any other: it
+	// must be noted, or the action would be tried again at once, for ever.
+	if ctx.Err() != nil || r.err != nil && r.flight.unwanted {
 		return
 	}
 	s.tell(Progress{Action: action, State: Ended, Error: r.err})
@@ -315,7 +323,7 @@ func (s *Supervisor) remember(ctx context.Context, r result) error {
 func (s *Supervisor) land(ctx context.Context) {
 	for key, flight := range s.inFlight {
 		if key.Kind == plan.EnsureImage || key.Kind == plan.StopContainer {
-			flight.cancel()
+			flight.callOff()
 		}
 	}
 	for s.flying > 0 {
