@@ -21,6 +21,7 @@ var core = []struct {
 	{"emptyDir", emptyDir},
 	{"hostPath", hostPath},
 	{"never restarts", neverRestarts},
+	{"says out of memory", saysOutOfMemory},
 	{"restarts on failure", restartsOnFailure},
 	{"backs off", backsOff},
 	{"ends on TERM", endsOnTerm},

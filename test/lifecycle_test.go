@@ -31,6 +31,31 @@ spec:
 	}
 }
 
+// saysOutOfMemory: a container that the kernel killed for want of memory says so,
+// and not only that it was killed.
+func saysOutOfMemory(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: hungry}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: a
+    image: BUSYBOX
+    command: [sh, -c, "exec tail /dev/zero"]
+    resources: {limits: {memory: 16Mi}}
+  - {name: b, image: PROBE, args: ["-exit=137"]}
+`)
+	pod = in.phase(t, pod.Name, corev1.PodFailed)
+	for name, want := range map[string]string{"a": "OOMKilled", "b": "Error"} {
+		end := container(t, pod, name).State.Terminated
+		if end == nil || end.Reason != want || end.ExitCode != 137 {
+			t.Errorf("container %s: %+v, want %s", name, end, want)
+		}
+	}
+}
+
 // restartsOnFailure: the first restart follows at once, and success is final.
 func restartsOnFailure(t *testing.T, in *instance) {
 	pod := in.up(t, `
