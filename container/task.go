@@ -18,9 +18,22 @@ import (
 const (
 	// killTimeout bounds the wait for a process that was sent SIGKILL.
 	killTimeout = 10 * time.Second
-	// createTimeout bounds the making and the start of a process.
-	createTimeout = time.Minute
+	// createTimeout bounds the making and the start of a process, and
+	// afterTimeout how much longer than its caller wants either may take.
+	createTimeout = 30 * time.Second
+	afterTimeout  = 3 * time.Second
 )
+
+// toItsEnd is the context of a call that is not to be broken off at once when
+// ctx is done: containerd would go on, and clean up later behind our back.
+func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(afterTimeout, cancel) })
+	return calling, func() {
+		stop()
+		cancel()
+	}
+}
 
 // startError is the failure of the runtime to make or start the process, as
 // opposed to one of containerd.
@@ -36,8 +49,7 @@ func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount,
 		Stdout:      stdout,
 		Stderr:      stderr,
 	}
-	// Broken off, containerd would go on, and clean up later behind our back.
-	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	calling, cancel := toItsEnd(ctx)
 	defer cancel()
 	response, err := s.client.TaskService().Create(calling, request)
 	if err == nil {
@@ -72,7 +84,7 @@ func (s *Store) Start(ctx context.Context, id string) error {
 // written down: a sandbox that was made has addresses in its record. One that
 // runs already is left alone.
 func (s *Store) StartPause(ctx context.Context, id string) error {
-	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	calling, cancel := toItsEnd(ctx)
 	defer cancel()
 	_, err := s.client.TaskService().Start(calling, &tasks.StartRequest{ContainerID: id})
 	if err == nil {
@@ -104,6 +116,8 @@ func (s *Store) RecordExit(ctx context.Context, id string, exit Exit) error {
 
 // DeleteTask drops the task of an ended container; none is no error.
 func (s *Store) DeleteTask(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
 	_, err := s.client.TaskService().Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: id})
 	if err = errgrpc.ToNative(err); err != nil && !errdefs.IsNotFound(err) {
 		return err

@@ -12,6 +12,7 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 
 	"podrun/container"
 	"podrun/container/image"
@@ -107,6 +108,22 @@ var reconnect = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5
 // process' end, a pull.
 var unbounded = []string{"/containerd.services.tasks.v1.Tasks/Wait", "/containerd.services.transfer.v1.Transfer/Transfer"}
 
+// settleTime is how long a connection that is being made is waited for.
+const settleTime = time.Second
+
+// settle waits for a connection that is being made, or made again: a containerd
+// that has just been started may break off the first one.
+func settle(ctx context.Context, conn *grpc.ClientConn) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		conn.Connect()
+		if !conn.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
+}
+
 // bounded gives every call of containerd an end.
 func bounded(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if _, has := ctx.Deadline(); !has && !slices.Contains(unbounded, method) {
@@ -114,6 +131,7 @@ func bounded(ctx context.Context, method string, request, reply any, conn *grpc.
 		ctx, cancel = context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 	}
+	settle(ctx, conn)
 	return call(ctx, method, request, reply, conn, options...)
 }
 

@@ -111,7 +111,14 @@ func (s *Store) stopTask(ctx context.Context, sb *Sandbox, id string) error {
 	if container.Hung(ctx, err) {
 		err = s.KillHung(sb)
 	}
-	return errors.Join(err, s.containers.DeleteTask(ctx, id))
+	if err != nil {
+		return err
+	}
+	err = s.containers.DeleteTask(ctx, id)
+	if container.Hung(ctx, err) {
+		err = errors.Join(s.KillHung(sb), s.containers.DeleteTask(ctx, id))
+	}
+	return err
 }
 
 // KillHung ends all processes of a pod, and its shim, which does not answer.

@@ -124,12 +124,14 @@ func pickSubnet(seed uint32, taken []netip.Prefix) (netip.Prefix, error) {
 // takenPrefixes are the machine's IPv4 addresses and all that has a route, but
 // the default ones.
 func takenPrefixes() ([]netip.Prefix, error) {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, err
 	}
 	allTables := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, allTables, netlink.RT_FILTER_TABLE)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, allTables, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +159,9 @@ func prefix(ip []byte, mask interface{ Size() (int, int) }) netip.Prefix {
 // uplinkMTU is the MTU of the interface with the default route, 0 without one:
 // a pod must not send packets that are too large for the way out.
 func uplinkMTU() (int, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("find the default route: %w", err)
 	}

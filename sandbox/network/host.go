@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -11,7 +12,9 @@ import (
 // the interface that the default route goes through, or else the first address
 // of an interface that is up; the loopback address when there is no other.
 func HostIPs() []string {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST)
+	})
 	if err == nil {
 		for _, route := range routes {
 			if link, err := netlink.LinkByIndex(route.LinkIndex); err == nil {
@@ -21,7 +24,7 @@ func HostIPs() []string {
 			}
 		}
 	}
-	links, err := netlink.LinkList()
+	links, err := whole(func() ([]netlink.Link, error) { return netlink.LinkList() })
 	if err == nil {
 		for _, link := range links {
 			if ips := linkIPs(link); len(ips) > 0 && link.Type() != "bridge" {
@@ -34,7 +37,7 @@ func HostIPs() []string {
 
 // linkIPs returns a link's addresses that others can reach.
 func linkIPs(link netlink.Link) []string {
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil
 	}
@@ -65,4 +68,14 @@ func (p Port) everywhere() bool {
 func CanTranslate() error {
 	_, err := (&nftables.Conn{}).ListTables()
 	return err
+}
+
+// whole reads a list of the kernel's again when it changed while it was read.
+func whole[T any](list func() ([]T, error)) (items []T, err error) {
+	for range 20 {
+		if items, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return items, err
 }

@@ -51,7 +51,7 @@ func Machine(ctx context.Context) (Listing, error) {
 }
 
 func addLinks(_ context.Context, l Listing) error {
-	links, err := netlink.LinkList()
+	links, err := whole(func() ([]netlink.Link, error) { return netlink.LinkList() })
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
@@ -62,7 +62,7 @@ func addLinks(_ context.Context, l Listing) error {
 	for _, link := range links {
 		l.addf("link %s %s master=%s", link.Attrs().Name, link.Type(), names[link.Attrs().MasterIndex])
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
@@ -75,8 +75,10 @@ func addLinks(_ context.Context, l Listing) error {
 // addRoutes lists the routes of all tables, but for those that the kernel
 // adds to the local table for each address.
 func addRoutes(_ context.Context, l Listing) error {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL,
-		&netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_ALL,
+			&netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("list routes: %w", err)
 	}
@@ -258,4 +260,14 @@ func kind(t os.FileMode) string {
 	default:
 		return "device"
 	}
+}
+
+// whole reads a list of the kernel's again when it changed while it was read.
+func whole[T any](list func() ([]T, error)) (items []T, err error) {
+	for range 20 {
+		if items, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return items, err
 }
