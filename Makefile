@@ -2,6 +2,7 @@
 #
 #   make          ./podrun: one static file that carries containerd, runc and the CNI plugins with it
 #   make test     all tests, on pods that really run; needs root
+#   make test-v2  those that cgroups matter to, in a virtual machine with systemd and cgroup v2
 #   make lint     formatting, vet, static analysis
 #   make bench    how fast it is; PODMAN=1 installs Debian's podman and measures beside it
 #   make demo     a pod from a manifest to nothing left of it; needs root
@@ -16,15 +17,16 @@ export CGO_ENABLED := 0
 
 packages := .ci/packages
 building := gcc libc6-dev libseccomp-dev
-running  := iptables nftables busybox-static iproute2
+running  := iptables nftables busybox-static iproute2 crun
 # A containerd that is not podrun's, with what goes with it: podrun works on that one, too.
 daemon   := containerd runc containernetworking-plugins
+machine  := qemu-system-x86 debootstrap debian-archive-keyring e2fsprogs
 podman   := podman catatonit conmon skopeo $(daemon)
 
 # These look at the whole machine for leaks, so nothing may run beside them.
 alone := podrun/test|podrun/test/bench
 
-.PHONY: all bundle test lint bench demo clean root
+.PHONY: all bundle test test-v2 lint bench demo clean root
 
 all: podrun
 
@@ -41,7 +43,15 @@ test: root podrun
 	@$(packages) $(running) $(daemon)
 	go test $$(go list ./... | grep -v -x -E '$(alone)')
 	go test -count=1 -tags bundle ./bundle ./container/stack
-	PODRUN_BIN=$(CURDIR)/podrun go test -count=1 -timeout 15m -p 1 ./test ./test/bench
+	PODRUN_BIN=$(CURDIR)/podrun go test -count=1 -timeout 40m -p 1 ./test ./test/bench
+
+test-v2: root podrun
+	@$(packages) $(machine)
+	@$(MAKE) --no-print-directory test/vm/out/root.img
+	test/vm/run.sh
+
+test/vm/out/root.img: test/vm/image.sh test/vm/guest.service
+	test/vm/image.sh $(@D)
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "make: gofmt these:" $$unformatted >&2; exit 1; }
@@ -58,7 +68,7 @@ demo: root podrun
 	PODRUN_BIN=$(CURDIR)/podrun ./test/demo.sh
 
 clean:
-	rm -f podrun
+	rm -rf podrun test/vm/out
 	@$(MAKE) --no-print-directory -C bundle clean
 
 root:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"time"
 
 	"podrun/container/stack"
 	"podrun/pod"
@@ -57,11 +58,19 @@ var hints = []struct {
 	{stack.ErrNotRunning, "start containerd, name another one with --containerd, or use a build of podrun that carries its own"},
 	{pod.ErrNotFound, "podrun ps lists the pods there are; -n names another namespace"},
 	{pod.ErrNotRunning, "podrun ps tells its state, podrun logs what it printed"},
+	{pod.ErrNotUp, "podrun ps tells its state"},
 }
 
+// moment bounds how far clocks on one machine are apart.
+const moment = time.Second
+
 // inTime makes an error that came because a command's own time ran out say so.
-// Others have their own limits, which are failures.
+// Others have their own limits, which are failures. A daemon that was told how
+// much time there is may find it over a moment before we do.
 func inTime(ctx context.Context, err error) error {
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(err, context.DeadlineExceeded) && time.Until(deadline) < moment {
+		<-ctx.Done()
+	}
 	if err != nil && errors.Is(context.Cause(ctx), errTimeout) && !errors.Is(err, errTimeout) {
 		return fmt.Errorf("%w: %w", errTimeout, err)
 	}
@@ -78,17 +87,33 @@ func explain(err, cause error) (message string, code int) {
 	if errors.As(err, &own) && own.err == nil {
 		return "", own.code
 	}
-	var problems manifest.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := err.(manifest.Problems); ok {
 		return problems.Error(), exitUsage
 	}
-	return "podrun: " + err.Error() + hintFor(err), codeOf(err, cause)
+	return "podrun: " + err.Error() + lastLines(err) + hintFor(err), codeOf(err, cause)
+}
+
+// lastLines are the last that the container wrote by which a pod failed.
+func lastLines(err error) string {
+	var failed *pod.FailedError
+	if !errors.As(err, &failed) || len(failed.Log) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("\nthe last lines of container %q:", failed.Container)
+	for _, line := range failed.Log {
+		text += "\n  " + line
+	}
+	return text
 }
 
 func hintFor(err error) string {
 	var differs *pod.DiffersError
-	if errors.As(err, &differs) {
+	if errors.As(err, &differs) && strings.HasPrefix(differs.Name, "pod/") {
 		return "\nhint: --replace removes the pod and makes it anew"
+	}
+	var used *pod.InUseError
+	if errors.As(err, &used) && strings.HasPrefix(used.Name, "image/") {
+		return "\nhint: --force removes it all the same"
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.err) {
@@ -103,13 +128,17 @@ func codeOf(err, cause error) int {
 	var usage usageError
 	var own codeError
 	var differs *pod.DiffersError
+	var problems manifest.Problems
+	var failed *pod.FailedError
 	switch {
 	case errors.As(cause, &interrupted):
 		return 128 + int(interrupted.Signal)
-	case errors.As(err, &usage), errors.As(err, &differs), errors.Is(err, pod.ErrNoContainer):
+	case errors.As(err, &usage), errors.As(err, &differs), errors.As(err, &problems), errors.Is(err, pod.ErrNoContainer), errors.Is(err, pod.ErrNoPort), errors.Is(err, pod.ErrNoInput), errors.Is(err, pod.ErrInvalid):
 		return exitUsage
 	case errors.As(err, &own):
 		return own.code
+	case errors.As(err, &failed):
+		return exitWorkload
 	case errors.Is(err, errTimeout):
 		return exitTimeout
 	}

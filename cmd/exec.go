@@ -4,10 +4,13 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+	v1 "k8s.io/api/core/v1"
 
 	"podrun/container"
 )
@@ -15,8 +18,9 @@ import (
 func newExec(a *app) *cobra.Command {
 	var name string
 	var interactive, tty bool
+	var exec container.Exec
 	cmd := &cobra.Command{
-		Use:   "exec POD [-c NAME] [-i] [-t] -- CMD...",
+		Use:   "exec POD [-c NAME] [-i] [-t] [-e K=V] [-w DIR] [-u USER] -- CMD...",
 		Short: "Run a command in a running container",
 		Long: `Run a command in a running container, and return its exit code; 126 when it
 cannot be run, 127 when it is not found.`,
@@ -24,12 +28,15 @@ cannot be run, 127 when it is not found.`,
   podrun exec -it web -c sidecar -- sh`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkExec(exec); err != nil {
+				return err
+			}
 			engine, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer engine.Close()
-			exec := container.Exec{Args: args[1:], Stdout: a.Out, Stderr: a.Err}
+			exec.Args, exec.Stdout, exec.Stderr = args[1:], a.Out, a.Err
 			if interactive {
 				exec.Stdin = a.In
 			}
@@ -50,22 +57,64 @@ cannot be run, 127 when it is not found.`,
 	cmd.Flags().StringVarP(&name, "container", "c", "", "container; the first one when none is named")
 	cmd.Flags().BoolVarP(&interactive, "stdin", "i", false, "hand on standard input")
 	cmd.Flags().BoolVarP(&tty, "tty", "t", false, "give the command a terminal")
+	cmd.Flags().StringArrayVarP(&exec.Env, "env", "e", nil, "a variable of its environment, K=V; may be repeated")
+	cmd.Flags().StringVarP(&exec.WorkingDir, "workdir", "w", "", "its working directory, absolute")
+	cmd.Flags().StringVarP(&exec.User, "user", "u", "", "who it runs as: user[:group], names or numbers")
 	return cmd
 }
 
+// checkExec refuses what could only fail later and less clearly.
+func checkExec(exec container.Exec) error {
+	if _, err := parseEnv(exec.Env); err != nil {
+		return err
+	}
+	if exec.WorkingDir != "" && !path.IsAbs(exec.WorkingDir) {
+		return usagef("-w %q: not an absolute path", exec.WorkingDir)
+	}
+	return nil
+}
+
+// parseEnv reads variables as -e has them.
+func parseEnv(variables []string) ([]v1.EnvVar, error) {
+	var env []v1.EnvVar
+	for _, variable := range variables {
+		name, value, ok := strings.Cut(variable, "=")
+		if !ok || name == "" {
+			return nil, usagef("-e %q: not K=V", variable)
+		}
+		env = append(env, v1.EnvVar{Name: name, Value: value})
+	}
+	return env, nil
+}
+
+// errNoTerminal refuses -t where there is none.
+var errNoTerminal = usagef("-t: standard input is not a terminal")
+
 // terminal gives the command a terminal that behaves like the user's own.
 func (a *app) terminal(ctx context.Context, exec *container.Exec) (restore func(), err error) {
-	file, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil, usagef("-t: standard input is not a terminal")
+	if !a.fromTerminal() {
+		return nil, errNoTerminal
 	}
 	exec.Terminal, exec.Stderr = true, nil
-	exec.Resize = sizes(ctx, int(file.Fd()))
-	before, err := term.MakeRaw(int(file.Fd()))
+	exec.Resize, restore, err = a.raw(ctx)
+	return restore, err
+}
+
+// fromTerminal says whether standard input is a terminal.
+func (a *app) fromTerminal() bool {
+	file, ok := a.In.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// raw hands on what is typed at the terminal that standard input is as it is,
+// and the sizes that it takes, until restore is called.
+func (a *app) raw(ctx context.Context) (_ <-chan container.Size, restore func(), err error) {
+	fd := int(a.In.(*os.File).Fd())
+	before, err := term.MakeRaw(fd)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() { term.Restore(int(file.Fd()), before) }, nil
+	return sizes(ctx, fd), func() { term.Restore(fd, before) }, nil
 }
 
 // sizes sends the size of a terminal, and again whenever it changes.

@@ -23,8 +23,8 @@ func newGC(a *app) *cobra.Command {
 			if dryRun {
 				done = "found"
 			}
-			for _, uid := range found {
-				fmt.Fprintf(a.Out, "remains of pod %s %s\n", uid, done)
+			for _, what := range found {
+				fmt.Fprintf(a.Out, "%s %s\n", what, done)
 			}
 			return err
 		},

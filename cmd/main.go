@@ -8,16 +8,25 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 
+	"podrun/cmd/output"
+	"podrun/container/logs"
 	"podrun/pod"
+	"podrun/pod/manifest"
 )
 
 // Streams are the standard streams of the program.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// Again takes the signal of the second interrupt, when somebody receives from
+	// it then; nil for a program that has none.
+	Again <-chan os.Signal
 }
 
 // app is what all verbs share: the global flags and the way to the pods.
@@ -27,7 +36,16 @@ type app struct {
 	containerd   string
 	cniConfDir   string
 	namespace    string
+	logMaxSize   string
+	logMaxFiles  string
 	debug        bool
+	backoff      time.Duration
+	wrong        error // of the environment
+
+	machine         *manifest.Machine // that manifests must fit; nil when that does not matter
+	skipUnsupported bool              // of the verbs that read manifests
+
+	mu sync.Mutex // held while a line is printed that others may print beside it
 }
 
 // Main runs the command line args and returns the program's exit code.
@@ -41,7 +59,7 @@ func Main(ctx context.Context, streams Streams, args []string) int {
 	err := root.ExecuteContext(ctx)
 	message, code := explain(err, context.Cause(ctx))
 	if message != "" {
-		fmt.Fprintln(streams.Err, message)
+		fmt.Fprintln(streams.Err, output.Escape(message))
 	}
 	return code
 }
@@ -65,8 +83,9 @@ containerd: no cluster, no kubelet, no Docker.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	a.bind(root)
 	root.AddCommand(
-		newUp(a), newDown(a), newPs(a), newInspect(a), newLogs(a), newExec(a), newRm(a),
-		newPull(a), newLoad(a), newImages(a),
+		newUp(a), newDown(a), newCheck(a), newPs(a), newInspect(a), newDescribe(a), newEvents(a), newLogs(a), newWait(a),
+		newStop(a), newStart(a), newRestart(a), newExec(a), newAttach(a), newDebug(a), newCp(a), newPortForward(a), newStats(a), newRm(a),
+		newPull(a), newLoad(a), newImages(a), newRmi(a),
 		newStack(a), newDoctor(a), newGC(a), newVersion(a), newSupervise(a),
 	)
 	checkArguments(root)
@@ -80,7 +99,14 @@ func (a *app) bind(root *cobra.Command) {
 	flags.StringVar(&a.containerd, "containerd", os.Getenv("CONTAINERD_ADDRESS"), "address of the containerd to use instead of podrun's own (CONTAINERD_ADDRESS)")
 	flags.StringVar(&a.cniConfDir, "cni-conf-dir", os.Getenv("PODRUN_CNI_CONF_DIR"), "directory of CNI configurations to use instead of the built-in network (PODRUN_CNI_CONF_DIR)")
 	flags.StringVarP(&a.namespace, "namespace", "n", "", `namespace of pods (default "default")`)
+	flags.StringVar(&a.logMaxSize, "log-max-size", environment("PODRUN_LOG_MAX_SIZE", "10Mi"), "size from which on a container's log is rotated (PODRUN_LOG_MAX_SIZE)")
+	flags.StringVar(&a.logMaxFiles, "log-max-files", environment("PODRUN_LOG_MAX_FILES", "5"), "how many files of a container's log are kept, at least 2 (PODRUN_LOG_MAX_FILES)")
 	debug, _ := strconv.ParseBool(os.Getenv("PODRUN_DEBUG"))
+	backoff, err := time.ParseDuration(environment("PODRUN_BACKOFF_BASE", "10s"))
+	if err != nil {
+		a.wrong = usagef("PODRUN_BACKOFF_BASE: %v", err)
+	}
+	flags.DurationVar(&a.backoff, "backoff-base", backoff, "first back-off after a crash or a failed pull; it doubles up to 30 times that (PODRUN_BACKOFF_BASE)")
 	flags.BoolVar(&a.debug, "debug", debug, "log each step with its duration (PODRUN_DEBUG)")
 }
 
@@ -118,6 +144,12 @@ func (a *app) config() (pod.Config, error) {
 
 // settings is what the global flags say.
 func (a *app) settings() (pod.Config, error) {
+	if a.wrong != nil {
+		return pod.Config{}, a.wrong
+	}
+	if a.backoff <= 0 {
+		return pod.Config{}, usagef("--backoff-base %s: not a positive duration", a.backoff)
+	}
 	root, err := filepath.Abs(a.root)
 	if err != nil {
 		return pod.Config{}, err
@@ -126,14 +158,35 @@ func (a *app) settings() (pod.Config, error) {
 	if err != nil {
 		return pod.Config{}, err
 	}
+	limits, err := a.logLimits()
+	if err != nil {
+		return pod.Config{}, err
+	}
 	return pod.Config{
+		LogLimits:  limits,
 		Root:       root,
 		RunDir:     runDir,
 		Containerd: a.containerd,
 		CNIConfDir: a.cniConfDir,
 		Debug:      a.debug,
+		Backoff:    a.backoff,
 		Log:        a.log(),
 	}, nil
+}
+
+// logLimits is what the flags say of containers' logs.
+func (a *app) logLimits() (logs.Limits, error) {
+	limits := logs.DefaultLimits
+	size, err := resource.ParseQuantity(a.logMaxSize)
+	if err != nil || size.Value() <= 0 {
+		return limits, usagef("--log-max-size %q: not a size such as 10Mi", a.logMaxSize)
+	}
+	limits.MaxSize = size.Value()
+	limits.MaxFiles, err = strconv.Atoi(a.logMaxFiles)
+	if err != nil || limits.MaxFiles < 2 {
+		return limits, usagef("--log-max-files %q: not a number of at least 2", a.logMaxFiles)
+	}
+	return limits, nil
 }
 
 func (a *app) log() *slog.Logger {

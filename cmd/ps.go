@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,70 +16,107 @@ import (
 	"podrun/pod"
 )
 
+// psFlags are the flags of ps.
+type psFlags struct {
+	format, selector string
+	quiet, watch     bool
+}
+
 func newPs(a *app) *cobra.Command {
-	var format, selector string
-	var quiet bool
+	var flags psFlags
 	cmd := &cobra.Command{
 		Use:   "ps [POD...]",
 		Short: "List pods, of all namespaces unless -n names one",
 		Example: `  podrun ps
   podrun ps -o wide
-  podrun ps -l app=web -o json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			parsed, err := output.ParseFormat(format, output.Short, output.Wide, output.JSON, output.YAML, output.Name)
-			if err != nil {
-				return usageError{err}
-			}
-			matches, err := labels.Parse(selector)
-			if err != nil {
-				return usageError{err}
-			}
-			pods, err := a.list(cmd, args, matches)
-			if err != nil {
-				return err
-			}
-			if quiet {
-				for _, p := range pods {
-					fmt.Fprintln(a.Out, p.Name)
-				}
-				return nil
-			}
-			return output.Pods(a.Out, pods, parsed, time.Now())
-		},
+  podrun ps -l app=web -o json
+  podrun ps --watch`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.ps(cmd, args, flags) },
 	}
-	cmd.Flags().StringVarP(&format, "output", "o", "", "wide, json, yaml or name")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print names only")
-	cmd.Flags().StringVarP(&selector, "selector", "l", "", "only the pods with matching labels")
+	cmd.Flags().StringVarP(&flags.format, "output", "o", "", "wide, json, yaml or name")
+	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "print names only")
+	cmd.Flags().StringVarP(&flags.selector, "selector", "l", "", "only the pods with matching labels")
+	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "go on with each pod that is new, changes or is removed, until interrupted")
 	return cmd
 }
 
-// list returns the pods of the namespace that -n names, or of all, with
-// matching labels; when there are names, those pods, and each must be there.
-func (a *app) list(cmd *cobra.Command, names []string, matches labels.Selector) ([]v1.Pod, error) {
+func (a *app) ps(cmd *cobra.Command, names []string, flags psFlags) error {
+	format, err := output.ParseFormat(flags.format, output.Short, output.Wide, output.JSON, output.YAML, output.Name)
+	if err != nil {
+		return usageError{err}
+	}
+	matches, err := labels.Parse(flags.selector)
+	if err != nil {
+		return usageError{err}
+	}
+	if flags.watch && flags.quiet {
+		return usagef("--watch and --quiet exclude each other; -o name prints names")
+	}
+	if flags.watch {
+		return a.watch(cmd.Context(), names, matches, format)
+	}
 	all, err := a.all(cmd)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	wanted := map[string]bool{}
+	pods := slices.DeleteFunc(all, func(p v1.Pod) bool { return !a.wanted(&p, names, matches) })
+	if err := allFound(pods, names); err != nil {
+		return err
+	}
+	if flags.quiet {
+		for _, p := range pods {
+			fmt.Fprintln(a.Out, p.Name)
+		}
+		return nil
+	}
+	return output.Pods(a.Out, pods, format, time.Now())
+}
+
+// watch prints pods, and then each as it changes. Those that are named must be
+// there at first.
+func (a *app) watch(ctx context.Context, names []string, matches labels.Selector, format output.Format) error {
+	engine, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	lines := output.NewPodLines(a.Out, format)
+	first := true
+	wanted := func(p *v1.Pod) bool { return a.wanted(p, names, matches) }
+	return engine.Watch(ctx, wanted, func(changed, gone []v1.Pod) error {
+		if first {
+			if err := allFound(changed, names); err != nil {
+				return err
+			}
+			first = false
+		}
+		if err := lines.Write(changed, time.Now()); err != nil {
+			return err
+		}
+		for i := range gone {
+			if err := lines.Gone(&gone[i], time.Now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// wanted says whether a pod is of the namespace that -n names, if it does, has
+// matching labels and, when there are names, one of them.
+func (a *app) wanted(p *v1.Pod, names []string, matches labels.Selector) bool {
+	return (len(names) == 0 || slices.Contains(names, p.Name)) &&
+		(a.namespace == "" || p.Namespace == a.namespace) && matches.Matches(labels.Set(p.Labels))
+}
+
+// allFound says which name no pod has.
+func allFound(pods []v1.Pod, names []string) error {
 	for _, name := range names {
-		wanted[name] = true
-	}
-	found := []v1.Pod{}
-	for _, p := range all {
-		if len(names) > 0 && !wanted[p.Name] || a.namespace != "" && p.Namespace != a.namespace {
-			continue
-		}
-		if matches.Matches(labels.Set(p.Labels)) {
-			found = append(found, p)
-			delete(wanted, p.Name)
+		if !slices.ContainsFunc(pods, func(p v1.Pod) bool { return p.Name == name }) {
+			return fmt.Errorf("%w: %q", pod.ErrNotFound, name)
 		}
 	}
-	for _, name := range names {
-		if wanted[name] {
-			return nil, fmt.Errorf("%w: %q", pod.ErrNotFound, name)
-		}
-	}
-	return found, nil
+	return nil
 }
 
 // all lists every pod.

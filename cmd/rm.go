@@ -86,7 +86,7 @@ func (a *app) selected(cmd *cobra.Command, selector string) ([]pod.Ref, error) {
 	return engine.Select(cmd.Context(), a.namespace, matches)
 }
 
-// remove removes pods side by side and prints each that is gone.
+// remove removes pods and prints each that is gone.
 func (a *app) remove(cmd *cobra.Command, refs []pod.Ref, options removal) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), options.timeout, errTimeout)
 	defer cancel()
@@ -95,6 +95,11 @@ func (a *app) remove(cmd *cobra.Command, refs []pod.Ref, options removal) error 
 		return err
 	}
 	defer engine.Close()
+	return inTime(ctx, a.removePods(ctx, engine, refs, options))
+}
+
+// removePods removes pods side by side.
+func (a *app) removePods(ctx context.Context, engine *pod.Engine, refs []pod.Ref, options removal) error {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	errs := make([]error, len(refs))
@@ -113,5 +118,5 @@ func (a *app) remove(cmd *cobra.Command, refs []pod.Ref, options removal) error 
 		})
 	}
 	group.Wait()
-	return inTime(ctx, errors.Join(errs...))
+	return errors.Join(errs...)
 }

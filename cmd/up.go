@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"podrun/pod"
 	"podrun/pod/manifest"
 	"podrun/pod/plan"
+	"podrun/pod/status"
 	"podrun/pod/supervise"
 )
 
@@ -23,6 +25,8 @@ type upFlags struct {
 	timeout  time.Duration
 	pull     string
 	dryRun   bool
+	attach   bool
+	remove   bool
 	format   string
 	progress string
 }
@@ -33,20 +37,29 @@ func newUp(a *app) *cobra.Command {
 		Use:   "up MANIFEST...",
 		Short: "Bring about what manifests say",
 		Long: `Bring about what manifests say, and return when every pod has started. When
-one cannot, what this call created is removed again.
+one cannot, or is not Ready in time with --wait, what this call created is
+removed again, and objects that it changed are put back. A pod that fails after
+it has started is left in place, unless --rm is given. What exists and differs
+is changed as far as Kubernetes lets it be changed; anything else is refused
+before anything is touched.
 
-A MANIFEST is a file, a directory (its *.yaml, *.yml and *.json), or "-".`,
+` + manifestHelp,
 		Example: `  podrun up web.yaml
   podrun up -d manifests/ --timeout 1m
   podrun up --replace -o json web.yaml`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.up(cmd, args, flags) },
 	}
+	a.bindManifests(cmd)
+	a.bindMachine(cmd)
 	cmd.Flags().BoolVarP(&flags.options.Detach, "detach", "d", false, "return as soon as the pods are accepted; what fails is tried again")
+	cmd.Flags().BoolVar(&flags.options.Wait, "wait", false, "return when every pod is Ready or has succeeded; exit code 3 as soon as one has failed")
+	cmd.Flags().BoolVarP(&flags.attach, "attach", "a", false, "print what the containers print until the pods end, with the exit code of the first that failed; an interrupt stops them")
+	cmd.Flags().BoolVar(&flags.remove, "rm", false, "with --wait or --attach: remove the pods before returning")
 	cmd.Flags().BoolVar(&flags.options.Replace, "replace", false, "remove a pod and make it anew when it cannot be changed")
 	cmd.Flags().BoolVar(&flags.options.Keep, "keep", false, "leave a pod that cannot start in place, for study")
 	cmd.Flags().StringVar(&flags.options.PauseImage, "pause-image", os.Getenv("PODRUN_PAUSE_IMAGE"), "image of pause containers instead of podrun's own (PODRUN_PAUSE_IMAGE)")
-	cmd.Flags().DurationVar(&flags.timeout, "timeout", 5*time.Minute, "give up after this time")
+	cmd.Flags().DurationVar(&flags.timeout, "timeout", 5*time.Minute, "give up after this time; --attach does not, unless it is given")
 	cmd.Flags().StringVar(&flags.pull, "pull", "", "when to pull images, whatever the manifest says: always, missing or never")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "say what would be done, touch nothing")
 	cmd.Flags().StringVarP(&flags.format, "output", "o", "", "name, json or yaml")
@@ -63,7 +76,7 @@ func (a *app) up(cmd *cobra.Command, args []string, flags upFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := overridePull(loaded, flags.pull); err != nil {
+	if err := errors.Join(flags.check(), overridePull(loaded, flags.pull)); err != nil {
 		return err
 	}
 	shown, err := a.newUpProgress(flags.progress)
@@ -72,10 +85,14 @@ func (a *app) up(cmd *cobra.Command, args []string, flags upFlags) error {
 	}
 	defer shown.progress.Close()
 
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), flags.timeout, errTimeout)
-	defer cancel()
+	ctx := cmd.Context()
+	if !flags.attach || cmd.Flags().Changed("timeout") {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, flags.timeout, errTimeout)
+		defer cancel()
+	}
 	if flags.dryRun {
-		return a.dryRun(ctx, loaded.Pods, flags.options)
+		return a.dryRun(ctx, loaded, flags.options)
 	}
 	engine, err := a.open(ctx)
 	if err != nil {
@@ -84,53 +101,102 @@ func (a *app) up(cmd *cobra.Command, args []string, flags upFlags) error {
 	defer engine.Close()
 	flags.options.Progress = shown.tell
 	if format == output.Short {
-		flags.options.Changed = func(p *v1.Pod, change pod.Change) { fmt.Fprintf(a.Out, "pod/%s %s\n", p.Name, change) }
+		flags.options.Changed = func(name string, change pod.Change) { fmt.Fprintln(a.Out, name, change) }
 	}
-	pods, err := engine.Up(ctx, loaded.Pods, flags.options)
+	var pods []v1.Pod
+	if flags.attach {
+		err = a.upAttached(ctx, engine, loaded, flags.options)
+	} else {
+		pods, err = engine.Up(ctx, loaded, flags.options)
+	}
 	shown.progress.Close()
-	if err != nil || format == output.Short {
+	if flags.remove {
+		if left := removeAll(context.WithoutCancel(ctx), engine, loaded.Pods); left != nil {
+			return left
+		}
+	}
+	if err != nil || format == output.Short || flags.attach {
 		return inTime(ctx, err)
 	}
 	return output.Pods(a.Out, pods, format, time.Now())
 }
 
+// check refuses flags that do not go together.
+func (f upFlags) check() error {
+	switch {
+	case f.options.Detach && (f.options.Wait || f.attach):
+		return usagef("--detach goes with neither --wait nor --attach")
+	case f.attach && f.format != "":
+		return usagef("--attach and --output exclude each other")
+	case f.remove && !f.attach && !f.options.Wait:
+		return usagef("--rm needs --wait or --attach")
+	}
+	return nil
+}
+
+// removeTimeout bounds the removal of pods by --rm beyond their grace.
+const removeTimeout = time.Minute
+
+// removeAll removes the pods of manifests; those that are not there are done.
+func removeAll(ctx context.Context, engine *pod.Engine, pods []*v1.Pod) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(pods))
+	for i, p := range pods {
+		group.Go(func() {
+			grace := time.Duration(*p.Spec.TerminationGracePeriodSeconds) * time.Second
+			ctx, cancel := context.WithTimeout(ctx, grace+removeTimeout)
+			defer cancel()
+			if err := engine.Remove(ctx, pod.RefOf(p), pod.RemoveOptions{}); !errors.Is(err, pod.ErrNotFound) {
+				errs[i] = err
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
 // overridePull applies --pull.
 func overridePull(loaded *manifest.Manifest, when string) error {
-	policies := map[string]v1.PullPolicy{"always": v1.PullAlways, "missing": v1.PullIfNotPresent, "never": v1.PullNever}
-	policy, ok := policies[when]
-	if when == "" {
-		return nil
-	}
-	if !ok {
-		return usagef("--pull %q: not always, missing or never", when)
+	policy, err := pullPolicy(when)
+	if err != nil || policy == "" {
+		return err
 	}
 	for _, p := range loaded.Pods {
-		for i := range p.Spec.Containers {
-			p.Spec.Containers[i].ImagePullPolicy = policy
+		for _, m := range status.Members(p) {
+			m.ImagePullPolicy = policy
 		}
 	}
 	return nil
 }
 
-// dryRun prints what up would do with each pod.
-func (a *app) dryRun(ctx context.Context, pods []*v1.Pod, options pod.UpOptions) error {
+// pullPolicy is what --pull says, empty when that is nothing.
+func pullPolicy(when string) (v1.PullPolicy, error) {
+	policy, ok := map[string]v1.PullPolicy{"": "", "always": v1.PullAlways, "missing": v1.PullIfNotPresent, "never": v1.PullNever}[when]
+	if !ok {
+		return "", usagef("--pull %q: not always, missing or never", when)
+	}
+	return policy, nil
+}
+
+// dryRun prints what up would do with each object.
+func (a *app) dryRun(ctx context.Context, loaded *manifest.Manifest, options pod.UpOptions) error {
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
 	engine, err := a.find(ctx)
 	if err != nil {
 		return err
 	}
-	if engine == nil { // there are no pods at all
-		for _, p := range pods {
-			fmt.Fprintf(a.Out, "pod/%s %s (dry run)\n", p.Name, pod.Created)
-		}
-		return nil
+	if engine != nil {
+		defer engine.Close()
 	}
-	defer engine.Close()
-	for _, p := range pods {
-		change, err := engine.WouldChange(ctx, p, options)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Out, "pod/%s %s (dry run)\n", p.Name, change)
+	foreseen, err := pod.Foresee(ctx, config, engine, loaded, options)
+	if err != nil {
+		return err
+	}
+	for _, f := range foreseen {
+		fmt.Fprintln(a.Out, f.Name, f.Change, "(dry run)")
 	}
 	return nil
 }

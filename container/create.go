@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	v1 "k8s.io/api/core/v1"
 
 	"podrun/container/image"
@@ -25,6 +26,7 @@ type CreateOptions struct {
 	Image     *image.Image
 	SandboxID string // of the pod's pause container
 	Shared    Shared
+	Target    int         // see oci.Input
 	Mounts    []oci.Mount // its volumes, in the order of volumeMounts
 	Dir       string      // the pod's run directory
 	// Stdout and Stderr name the files that the process writes to; they
@@ -77,9 +79,20 @@ func (s *Store) create(ctx context.Context, options CreateOptions) error {
 		return err
 	}
 	step("register")
-	_, err = s.CreateTask(ctx, id, rootfs, options.Stdout, options.Stderr)
+	err = s.createTask(ctx, options, rootfs)
 	step("create task")
 	return s.recordStartError(ctx, id, err)
+}
+
+func (s *Store) createTask(ctx context.Context, options CreateOptions, rootfs []mount.Mount) (err error) {
+	streams := IO{Stdout: options.Stdout, Stderr: options.Stderr, Terminal: options.Container.TTY}
+	if options.Container.Stdin {
+		if streams.Stdin, err = makeInput(options.Dir, options.Container.Name); err != nil {
+			return err
+		}
+	}
+	_, err = s.CreateTask(ctx, options.id(), fleeting(rootfs), streams)
+	return err
 }
 
 // stopwatch returns a function that logs how long the step took that has just
@@ -103,25 +116,51 @@ func (s *Store) recordStartError(ctx context.Context, id string, err error) erro
 		Reason:     "StartError",
 		Message:    failed.Error(),
 		FinishedAt: time.Now(),
-	})
+	}, "")
+}
+
+// userOf is who a process runs as, as a status tells it.
+func userOf(u specs.User) *v1.LinuxContainerUser {
+	user := &v1.LinuxContainerUser{UID: int64(u.UID), GID: int64(u.GID)}
+	for _, gid := range u.AdditionalGids {
+		user.SupplementalGroups = append(user.SupplementalGroups, int64(gid))
+	}
+	return user
+}
+
+// stopSignal is the container's own, else its image's.
+func stopSignal(options CreateOptions) string {
+	if l := options.Container.Lifecycle; l != nil && l.StopSignal != nil {
+		return string(*l.StopSignal)
+	}
+	return options.Image.Config.StopSignal
 }
 
 func (s *Store) spec(options CreateOptions, rootfs []mount.Mount) (Spec, error) {
 	id := options.id()
-	user, err := ResolveUser(options.Image.Config.User, rootfs, filepath.Join(options.Dir, "rootfs", id))
+	identity, err := oci.IdentityOf(options.Pod, options.Container, options.Image.Config.User)
 	if err != nil {
 		return Spec{}, err
 	}
-	runtimeSpec, err := oci.Spec(oci.Input{
+	user, err := ResolveUser(identity, rootfs, filepath.Join(options.Dir, "rootfs", id))
+	if err != nil {
+		return Spec{}, err
+	}
+	input := oci.Input{
 		ID:        id,
 		Pod:       options.Pod,
 		Container: options.Container,
 		Image:     options.Image.Config,
 		User:      user,
 		Shared:    options.Shared,
+		Target:    options.Target,
 		Mounts:    options.Mounts,
 		Machine:   s.config.Machine,
-	})
+	}
+	if err := s.confine(&input); err != nil {
+		return Spec{}, err
+	}
+	runtimeSpec, err := oci.Spec(input)
 	if err != nil {
 		return Spec{}, fmt.Errorf("build runtime spec: %w", err)
 	}
@@ -132,11 +171,14 @@ func (s *Store) spec(options CreateOptions, rootfs []mount.Mount) (Spec, error) 
 			Name:       options.Container.Name,
 			Attempt:    options.Attempt,
 			Backoff:    options.Backoff,
+			ImageRef:   options.Container.Image,
 			ImageID:    options.Image.ID,
-			StopSignal: options.Image.Config.StopSignal,
+			StopSignal: stopSignal(options),
+			User:       userOf(runtimeSpec.Process.User),
 		},
 		Image:     options.Image,
 		Runtime:   runtimeSpec,
+		Class:     ClassOf(options.Pod),
 		SandboxID: options.SandboxID,
 	}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -19,6 +20,11 @@ import (
 type Exec struct {
 	Args     []string
 	Terminal bool
+	// Env is added to the container's own, WorkingDir and User take the place of
+	// its own unless they are empty. User is user[:group], each a name of the
+	// container's own accounts or a number.
+	Env              []string
+	WorkingDir, User string
 	// Stdin may be nil; with a terminal Stderr is not used.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -38,7 +44,7 @@ const (
 )
 
 // Exec runs a process with the container's own environment, user and working
-// directory, and returns its exit code; ExitCannotRun or ExitNotFound comes
+// directory, as far as exec says nothing else, and returns its exit code; ExitCannotRun or ExitNotFound comes
 // with the error that says why. When ctx ends, the process is killed.
 func (s *Store) Exec(ctx context.Context, id string, exec Exec) (int, error) {
 	stdin := newInput(exec.Stdin)
@@ -111,12 +117,16 @@ func (s *Store) newProcess(ctx context.Context, id string, exec Exec, stdin *inp
 	if err := os.MkdirAll(exec.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	spec, err := processSpec(runtimeSpec.Process, exec, fmt.Sprintf("/proc/%d/root", task.Pid()))
+	if err != nil {
+		return nil, err
+	}
 	streams := cio.WithStreams(stdin.reader(), exec.Stdout, exec.Stderr)
 	options := []cio.Opt{streams, cio.WithFIFODir(exec.Dir)}
 	if exec.Terminal {
 		options = append(options, cio.WithTerminal)
 	}
-	process, err := task.Exec(ctx, "exec-"+uuid.NewString(), processSpec(runtimeSpec.Process, exec), cio.NewCreator(options...))
+	process, err := task.Exec(ctx, "exec-"+uuid.NewString(), spec, cio.NewCreator(options...))
 	if err != nil {
 		stdin.atEnd(func() {})
 		return nil, fmt.Errorf("make process: %w", err)
@@ -124,15 +134,29 @@ func (s *Store) newProcess(ctx context.Context, id string, exec Exec, stdin *inp
 	return process, nil
 }
 
-func processSpec(own *specs.Process, exec Exec) *specs.Process {
+// processSpec is a container's own process with what exec changes of it. root is
+// where the container's files are.
+func processSpec(own *specs.Process, exec Exec, root string) (*specs.Process, error) {
 	process := *own
 	process.Args = exec.Args
 	process.Terminal = exec.Terminal
 	process.ConsoleSize = nil
+	process.Env = slices.Clone(own.Env)
 	if exec.Terminal {
-		process.Env = append(append([]string{}, own.Env...), "TERM=xterm")
+		process.Env = append(process.Env, "TERM=xterm")
 	}
-	return &process
+	process.Env = append(process.Env, exec.Env...) // of two values the last one counts
+	if exec.WorkingDir != "" {
+		process.Cwd = exec.WorkingDir
+	}
+	if exec.User != "" {
+		user, err := lookUp(exec.User, root)
+		if err != nil {
+			return nil, err
+		}
+		process.User = specs.User{UID: user.UID, GID: user.GID, AdditionalGids: user.AdditionalGids}
+	}
+	return &process, nil
 }
 
 // notStarted tells the reason why a process did not start. runc says it in

@@ -40,7 +40,7 @@ type Container struct {
 	CreatedAt  time.Time
 	State      State
 	PID        int  // of its process, while there is one
-	Recorded   bool // Exit stands in the record, not only in the task
+	Recorded   bool // Exit stands in the record, all of it
 	Extensions map[string][]byte
 }
 
@@ -100,10 +100,26 @@ func (s *Store) list(ctx context.Context, filter string) ([]Container, error) {
 		return nil, err
 	}
 	var group errgroup.Group
+	removed := make([]bool, len(list))
 	for i := range list {
-		group.Go(func() error { return s.observe(ctx, &list[i]) })
+		group.Go(func() error {
+			err := s.observe(ctx, &list[i])
+			if removed[i] = errdefs.IsNotFound(err); removed[i] {
+				return nil
+			}
+			return err
+		})
 	}
-	return list, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	left := list[:0]
+	for i, c := range list {
+		if !removed[i] {
+			left = append(left, c)
+		}
+	}
+	return left, nil
 }
 
 func fromInfo(info containers.Container) (Container, error) {
@@ -120,26 +136,27 @@ func fromInfo(info containers.Container) (Container, error) {
 		Extensions: map[string][]byte{},
 	}
 	if record.Exit != nil {
-		c.State, c.Recorded = Exited, true
+		c.State, c.Recorded = Exited, !record.Exit.Open
 	}
 	for name, value := range info.Extensions {
 		c.Extensions[name] = value.GetValue()
 	}
+	if message := c.Extensions[extensionMessage]; c.Exit != nil && len(message) > 0 {
+		c.Exit.Message = joinMessages(c.Exit.Message, string(message))
+	}
 	return c, nil
 }
 
-// observe asks the container's task for what is not in the record.
+// observe asks the container's task for what is not in the record;
+// errdefs.ErrNotFound when the record itself has gone meanwhile.
 func (s *Store) observe(ctx context.Context, c *Container) error {
-	if c.Recorded {
+	if c.Exit != nil {
 		return nil
 	}
 	process, err := s.process(ctx, c.ID)
 	switch {
 	case errdefs.IsNotFound(err):
-		if !c.StartedAt.IsZero() {
-			c.lose()
-		}
-		return nil
+		return s.miss(ctx, c)
 	case Hung(ctx, err):
 		c.State = Unknown
 		return nil
@@ -148,6 +165,30 @@ func (s *Store) observe(ctx context.Context, c *Container) error {
 	}
 	c.see(process)
 	return nil
+}
+
+// miss says how a container that has no task ended, if it had one. How is written
+// down before the task is dropped, which may be after the record was read.
+func (s *Store) miss(ctx context.Context, c *Container) error {
+	if c.StartedAt.IsZero() {
+		return nil
+	}
+	info, err := s.client.ContainerService().Get(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if *c, err = fromInfo(info); err == nil && c.Exit == nil {
+		c.lose()
+	}
+	return err
+}
+
+// joinMessages puts what the runtime said before what the container left.
+func joinMessages(runtime, left string) string {
+	if runtime == "" {
+		return left
+	}
+	return runtime + ": " + left
 }
 
 func (s *Store) process(ctx context.Context, id string) (*tasktypes.Process, error) {

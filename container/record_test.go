@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/labels"
+	v1 "k8s.io/api/core/v1"
 )
 
 func TestRecordRoundTrip(t *testing.T) {
@@ -17,7 +18,9 @@ func TestRecordRoundTrip(t *testing.T) {
 		"running": {
 			Kind: KindApp, Pod: PodRef{UID: "u", Namespace: "n", Name: "p"}, Name: "c", Attempt: 3,
 			Backoff: 20 * time.Second, ImageID: "r@sha256:0", StopSignal: "SIGQUIT", StartedAt: at,
+			User: &v1.LinuxContainerUser{UID: 1, GID: 2, SupplementalGroups: []int64{3}}, PostStart: "done",
 		},
+		"stopping": {Kind: KindApp, Name: "c", StoppingAt: at, PreStopped: true},
 		"exited": {
 			Kind: KindApp, Pod: PodRef{UID: "u"}, Name: "c", Replaced: true, StartedAt: at,
 			Exit: &Exit{Code: 137, Reason: "OOMKilled", Message: "m", OOMKilled: true, FinishedAt: at},
@@ -36,7 +39,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestRecordRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for key, value := range map[string]string{
-		labelAttempt: "x", labelBackoff: "soon", labelStartedAt: "yesterday", labelExit: "{",
+		labelAttempt: "x", labelBackoff: "soon", labelStartedAt: "yesterday", labelStoppingAt: "soon", labelUser: "me", labelExit: "{",
 	} {
 		set := Record{}.labels()
 		set[key] = value

@@ -12,14 +12,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
 
-// shimName is the program of the runtime's shims.
-const shimName = "containerd-shim-runc-v2"
+// shimPrefix is what the names of shims' programs begin with.
+const shimPrefix = "containerd-shim-"
 
 // Hung says whether an error is that of a call to a shim that does not answer.
 func Hung(ctx context.Context, err error) bool {
@@ -83,7 +84,7 @@ func (s *Store) shimSocket(sandboxID string) string {
 // isShim says whether a command line is that of a sandbox' shim.
 func isShim(cmdline []byte, sandboxID string) bool {
 	args := bytes.Split(bytes.TrimSuffix(cmdline, []byte{0}), []byte{0})
-	if filepath.Base(string(args[0])) != shimName {
+	if !strings.HasPrefix(filepath.Base(string(args[0])), shimPrefix) {
 		return false
 	}
 	at := slices.IndexFunc(args, func(arg []byte) bool { return string(arg) == "-id" })

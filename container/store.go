@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	runcoptions "github.com/containerd/containerd/api/types/runc/options"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
@@ -33,8 +32,6 @@ const Namespace = "podrun"
 // Snapshotter is the snapshotter of all root filesystems.
 const Snapshotter = "overlayfs"
 
-const runtimeName = "io.containerd.runc.v2"
-
 // gcRoot keeps a snapshot from containerd's garbage collector. It is made
 // before the record that refers to it, so nothing else would.
 const gcRoot = "containerd.io/gc.root"
@@ -53,32 +50,24 @@ type Config struct {
 	// Sandboxes says that the daemon has the sandbox store of containerd 2.0,
 	// which lets the containers of a pod use its shim without starting one.
 	Sandboxes bool
-	Log       *slog.Logger
+	// SeccompDir is where the machine's own seccomp profiles are.
+	SeccompDir string
+	Log        *slog.Logger
+	// Forget removes what containerd keeps of a task that it has lost track of.
+	Forget func(ctx context.Context, id string) error
 	// Machine is what runtime specs have to know of the machine.
 	Machine oci.Machine
 }
 
 // Store holds the containers of one containerd.
 type Store struct {
-	client  *containerd.Client
-	config  Config
-	runtime containers.RuntimeInfo
+	client *containerd.Client
+	config Config
 }
 
 // New makes a Store over a client whose default namespace is Namespace.
-func New(client *containerd.Client, config Config) (*Store, error) {
-	options, err := typeurl.MarshalAny(&runcoptions.Options{
-		BinaryName: config.Runc,
-		Root:       runcRoot(config.RunDir),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode runtime options: %w", err)
-	}
-	return &Store{
-		client:  client,
-		config:  config,
-		runtime: containers.RuntimeInfo{Name: runtimeName, Options: options},
-	}, nil
+func New(client *containerd.Client, config Config) *Store {
+	return &Store{client: client, config: config}
 }
 
 // runcRoot is where runc keeps its state, in a directory for each namespace.
@@ -89,6 +78,8 @@ type Spec struct {
 	Record  Record
 	Image   *image.Image
 	Runtime *specs.Spec
+	// Class names the runtime, one of Runtimes; empty for the default one.
+	Class string
 	// SandboxID is the ID of the pod's pause container, empty for itself.
 	SandboxID string
 	// Extensions are kept with the record, byte for byte.
@@ -105,11 +96,15 @@ func (s *Store) Register(ctx context.Context, spec Spec) error {
 	if err != nil {
 		return fmt.Errorf("encode runtime spec: %w", err)
 	}
+	runtime, err := s.runtimeFor(spec.Class)
+	if err != nil {
+		return err
+	}
 	c := containers.Container{
 		ID:          spec.ID(),
 		Labels:      spec.Record.labels(),
 		Image:       spec.Image.Name,
-		Runtime:     s.runtime,
+		Runtime:     runtime,
 		Spec:        runtimeSpec,
 		Snapshotter: Snapshotter,
 		SnapshotKey: spec.ID(),
@@ -133,13 +128,18 @@ func (s *Store) Update(ctx context.Context, id, extension string, value []byte) 
 
 // Group makes the pause container's shim the one of all its pod's containers.
 // Daemons that have no sandboxes group shims by the annotation of the specs.
-func (s *Store) Group(ctx context.Context, sandboxID string) error {
+// class is the pod's; see Spec.
+func (s *Store) Group(ctx context.Context, sandboxID, class string) error {
 	if !s.config.Sandboxes {
 		return nil
 	}
-	_, err := s.client.SandboxStore().Create(ctx, sandboxes.Sandbox{
+	runtime, err := s.runtimeFor(class)
+	if err != nil {
+		return err
+	}
+	_, err = s.client.SandboxStore().Create(ctx, sandboxes.Sandbox{
 		ID:      sandboxID,
-		Runtime: sandboxes.RuntimeOpts{Name: runtimeName},
+		Runtime: sandboxes.RuntimeOpts{Name: runtime.Name},
 	})
 	if errdefs.IsAlreadyExists(err) {
 		return nil
@@ -156,29 +156,65 @@ func (s *Store) Ungroup(ctx context.Context, sandboxID string) error {
 }
 
 func (s *Store) setLabel(ctx context.Context, id, key, value string) error {
-	_, err := s.client.ContainerService().Update(ctx, containers.Container{
-		ID:     id,
-		Labels: map[string]string{key: value},
-	}, "labels."+key)
+	return s.setLabels(ctx, id, map[string]string{key: value})
+}
+
+func (s *Store) setLabels(ctx context.Context, id string, labels map[string]string) error {
+	fields := make([]string, 0, len(labels))
+	for key := range labels {
+		fields = append(fields, "labels."+key)
+	}
+	_, err := s.client.ContainerService().Update(ctx, containers.Container{ID: id, Labels: labels}, fields...)
 	return err
 }
 
 // Snapshot makes the root filesystem of a container-to-be from its image and
-// returns how to mount it; one that exists already is used as it is.
+// returns how to mount it; one of that image that exists already is used as it is.
 func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Image) ([]mount.Mount, error) {
-	snapshotter := s.client.SnapshotService(Snapshotter)
+	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).Prepare, id, podUID, img)
+}
+
+// View is Snapshot for what an image holds, to be read only.
+func (s *Store) View(ctx context.Context, id, podUID string, img *image.Image) ([]mount.Mount, error) {
+	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).View, id, podUID, img)
+}
+
+type makeSnapshot func(ctx context.Context, key, parent string, opts ...snapshots.Opt) ([]mount.Mount, error)
+
+func (s *Store) snapshot(ctx context.Context, prepare makeSnapshot, id, podUID string, img *image.Image) ([]mount.Mount, error) {
 	labels := snapshots.WithLabels(map[string]string{
 		labelPodUID: podUID,
 		gcRoot:      formatTime(time.Now()),
 	})
-	mounts, err := snapshotter.Prepare(ctx, id, identity.ChainID(img.DiffIDs).String(), labels)
+	ctx, cancel := toItsEnd(ctx)
+	defer cancel()
+	parent := identity.ChainID(img.DiffIDs).String()
+	mounts, err := prepare(ctx, id, parent, labels)
 	if errdefs.IsAlreadyExists(err) {
-		mounts, err = snapshotter.Mounts(ctx, id)
+		if mounts, err = s.snapshotOf(ctx, id, parent); errdefs.IsNotFound(err) {
+			mounts, err = prepare(ctx, id, parent, labels)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare root filesystem: %w", err)
 	}
 	return mounts, nil
+}
+
+// snapshotOf returns how to mount a snapshot that exists. One of another parent is
+// removed: the container was to have another image when it was made.
+func (s *Store) snapshotOf(ctx context.Context, id, parent string) ([]mount.Mount, error) {
+	info, err := s.client.SnapshotService(Snapshotter).Stat(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if info.Parent == parent {
+		return s.client.SnapshotService(Snapshotter).Mounts(ctx, id)
+	}
+	if err := s.removeSnapshot(ctx, id); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("snapshot %.12s of %s: %w", id, parent, errdefs.ErrNotFound)
 }
 
 // Remove takes away all that a container has: its processes, its task, its
@@ -191,7 +227,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 	}{
 		{"kill", s.Kill},
 		{"delete task of", s.DeleteTask},
-		{"remove runtime state of", s.removeState},
+		{"discard", s.Discard},
 		{"remove root filesystem of", s.removeSnapshot},
 		{"remove record of", s.client.ContainerService().Delete},
 	} {
@@ -206,9 +242,15 @@ func (s *Store) removeSnapshot(ctx context.Context, id string) error {
 	return s.client.SnapshotService(Snapshotter).Remove(ctx, id)
 }
 
-// removeState removes what runc knows of a container whose shim was killed.
-func (s *Store) removeState(_ context.Context, id string) error {
-	return os.RemoveAll(filepath.Join(runcRoot(s.config.RunDir), Namespace, id))
+// Discard removes what runc and containerd keep of a container whose task is
+// gone without them, because its shim was killed, or containerd in the middle of
+// taking it away: no task of that ID could be made. None is no error. Processes
+// are not looked for.
+func (s *Store) Discard(ctx context.Context, id string) error {
+	return errors.Join(
+		s.config.Forget(ctx, id),
+		os.RemoveAll(filepath.Join(runcRoot(s.config.RunDir), Namespace, id)),
+	)
 }
 
 // RemoveSnapshots removes the root filesystems of a pod that no record refers
@@ -272,7 +314,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 	snapshotter, key := s.client.SnapshotService(Snapshotter), "sweep-"+uuid.NewString()
 	_, err := snapshotter.Prepare(ctx, key, "")
 	if err == nil {
-		err = snapshotter.Remove(ctx, key)
+		err = ignoreNotFound(snapshotter.Remove(ctx, key)) // it may be collected at once
 	}
 	if err != nil {
 		return fmt.Errorf("sweep snapshots: %w", err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
@@ -39,15 +40,27 @@ func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 // opposed to one of containerd.
 type startError struct{ error }
 
+// IO says what a process reads and writes: files that exist, empty for none.
+type IO struct {
+	// Stdin is a FIFO; Stdout and Stderr are files that are appended to. With a
+	// terminal Stderr is not used.
+	Stdin, Stdout, Stderr string
+	Terminal              bool
+}
+
 // CreateTask makes a registered container's process, which then waits for
-// Start, and returns its pid. stdout and stderr name files that exist, both
-// empty for none. A task that exists already is used as it is.
-func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount, stdout, stderr string) (int, error) {
+// Start, and returns its pid. A task that exists already is used as it is.
+func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount, streams IO) (int, error) {
 	request := &tasks.CreateTaskRequest{
 		ContainerID: id,
 		Rootfs:      mount.ToProto(rootfs),
-		Stdout:      stdout,
-		Stderr:      stderr,
+		Stdin:       streams.Stdin,
+		Stdout:      streams.Stdout,
+		Stderr:      streams.Stderr,
+		Terminal:    streams.Terminal,
+	}
+	if streams.Terminal {
+		request.Stderr = ""
 	}
 	calling, cancel := toItsEnd(ctx)
 	defer cancel()
@@ -105,10 +118,17 @@ func runtimeError(ctx context.Context, err error) error {
 	return &startError{err}
 }
 
-// RecordExit writes down how a container ended and drops its task; when it
-// returns, all output of the process has been written.
-func (s *Store) RecordExit(ctx context.Context, id string, exit Exit) error {
-	if err := s.setLabel(ctx, id, labelExit, exit.label()); err != nil {
+// RecordExit writes down at once how a container ended and the message that it
+// left, empty for none, and drops its task; when it returns, all output of the
+// process has been written.
+func (s *Store) RecordExit(ctx context.Context, id string, exit Exit, message string) error {
+	c := containers.Container{ID: id, Labels: map[string]string{labelExit: exit.label()}}
+	fields := []string{"labels." + labelExit}
+	if message != "" { // the label is too short for it
+		c.Extensions = encodeExtensions(map[string][]byte{extensionMessage: []byte(message)})
+		fields = append(fields, "extensions."+extensionMessage)
+	}
+	if _, err := s.client.ContainerService().Update(ctx, c, fields...); err != nil {
 		return fmt.Errorf("record exit: %w", err)
 	}
 	return s.DeleteTask(ctx, id)
@@ -152,6 +172,32 @@ func (s *Store) Stop(ctx context.Context, c *Container, grace time.Duration) err
 // be started anew.
 func (s *Store) Replace(ctx context.Context, id string) error {
 	return s.setLabel(ctx, id, labelReplaced, "true")
+}
+
+// BeginStop writes down that the graceful end of a container begins now, and
+// whether it is to be started anew afterwards. When it had begun before stays.
+func (s *Store) BeginStop(ctx context.Context, c *Container, now time.Time, replace bool) error {
+	labels := map[string]string{}
+	if c.StoppingAt.IsZero() {
+		labels[labelStoppingAt] = formatTime(now)
+	}
+	if replace && !c.Replaced {
+		labels[labelReplaced] = "true"
+	}
+	if len(labels) == 0 {
+		return nil
+	}
+	return s.setLabels(ctx, c.ID, labels)
+}
+
+// PreStopped writes down that what comes before the stop signal is through.
+func (s *Store) PreStopped(ctx context.Context, id string) error {
+	return s.setLabel(ctx, id, labelPreStopped, "true")
+}
+
+// PostStarted writes down how the hook after the start ended.
+func (s *Store) PostStarted(ctx context.Context, id, how string) error {
+	return s.setLabel(ctx, id, labelPostStart, how)
 }
 
 // Kill ends a container at once, bounded; no task is no error.

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/moby/sys/user"
@@ -20,30 +17,46 @@ import (
 // maxAccounts bounds how much of an image's passwd or group file is read.
 const maxAccounts = 4 << 20
 
-// ResolveUser finds the ids that an image's USER means: user[:group], each a
-// name or a number, in the image's own passwd and group files. As in
-// Kubernetes a uid that passwd does not know gets group 0, and the groups
-// that the image lists the user in are added. rootfs is mounted at dir for as
-// long as it takes.
-func ResolveUser(spec string, rootfs []mount.Mount, dir string) (_ oci.User, err error) {
-	if err := checkIDs(spec); err != nil {
-		return oci.User{}, err
-	}
+// ResolveUser finds the ids that an identity means in the image's own passwd
+// and group files. As in Kubernetes a uid that passwd does not know gets group
+// 0, and the groups that the image lists the user in are added unless that is
+// not wanted. The layers of rootfs are mounted at dir for as long as it takes.
+func ResolveUser(identity oci.Identity, rootfs []mount.Mount, dir string) (_ oci.User, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return oci.User{}, err
 	}
-	if err := mount.All(rootfs, dir); err != nil {
+	if err := mount.All(layersOf(rootfs), dir); err != nil {
 		return oci.User{}, fmt.Errorf("mount root filesystem: %w", err)
 	}
 	defer func() {
 		err = errors.Join(err, mount.UnmountAll(dir, unix.MNT_DETACH), os.Remove(dir))
 	}()
-	passwd, err := openInside(dir, "etc/passwd")
+	found, err := lookUp(identity.User, dir)
+	if err != nil {
+		return oci.User{}, err
+	}
+	if identity.Strict {
+		found.AdditionalGids = nil
+	}
+	if identity.Group != nil {
+		found.GID = *identity.Group
+	}
+	found.AdditionalGids = append(found.AdditionalGids, identity.Groups...)
+	return found, nil
+}
+
+// lookUp finds user[:group], each a name or a number, in the passwd and group
+// files below root.
+func lookUp(spec, root string) (oci.User, error) {
+	if err := oci.CheckIDs(spec); err != nil {
+		return oci.User{}, err
+	}
+	passwd, err := openInside(root, "etc/passwd")
 	if err != nil {
 		return oci.User{}, err
 	}
 	defer passwd.Close()
-	group, err := openInside(dir, "etc/group")
+	group, err := openInside(root, "etc/group")
 	if err != nil {
 		return oci.User{}, err
 	}
@@ -58,20 +71,6 @@ func ResolveUser(spec string, rootfs []mount.Mount, dir string) (_ oci.User, err
 		result.AdditionalGids = append(result.AdditionalGids, uint32(gid))
 	}
 	return result, nil
-}
-
-// checkIDs refuses numbers that are no id: they must neither wrap around to
-// root nor be taken for a name.
-func checkIDs(spec string) error {
-	for part := range strings.SplitSeq(spec, ":") {
-		if part == "" || strings.Trim(part, "+-0123456789") != "" {
-			continue
-		}
-		if id, err := strconv.ParseInt(part, 10, 64); err != nil || id < 0 || id > math.MaxInt32 {
-			return fmt.Errorf("resolve user %q: %s is no user or group id", spec, part)
-		}
-	}
-	return nil
 }
 
 // openInside opens a file of an image for reading: symbolic links are

@@ -35,22 +35,28 @@ func rootfs(t *testing.T, files map[string]string) string {
 func TestResolveUser(t *testing.T) {
 	t.Parallel()
 	accounts := map[string]string{
-		"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/:/bin/sh\n",
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/:/bin/sh\n007:x:0:0::/:/bin/sh\n",
 		"etc/group":  "root:x:0:\nwheel:x:10:root\napp:x:1001:\nextra:x:2000:app\n",
 	}
-	for spec, want := range map[string]oci.User{
-		"":          {AdditionalGids: []uint32{10}},
-		"0":         {AdditionalGids: []uint32{10}},
-		"app":       {UID: 1000, GID: 1001, AdditionalGids: []uint32{2000}},
-		"1000":      {UID: 1000, GID: 1001, AdditionalGids: []uint32{2000}},
-		"app:wheel": {UID: 1000, GID: 10},
-		"4711":      {UID: 4711},
-		"4711:12":   {UID: 4711, GID: 12},
+	for name, test := range map[string]struct {
+		identity oci.Identity
+		want     oci.User
+	}{
+		"root":      {oci.Identity{User: "0"}, oci.User{AdditionalGids: []uint32{10}}},
+		"name":      {oci.Identity{User: "app"}, oci.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{2000}}},
+		"number":    {oci.Identity{User: "1000"}, oci.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{2000}}},
+		"no number": {oci.Identity{User: "007"}, oci.User{UID: 7}}, // although there is a user of this name
+		"stranger":  {oci.Identity{User: "4711"}, oci.User{UID: 4711}},
+		"group": {oci.Identity{User: "app", Group: new(uint32(12)), Groups: []uint32{3000}},
+			oci.User{UID: 1000, GID: 12, AdditionalGids: []uint32{2000, 3000}}},
+		"strict": {oci.Identity{User: "app", Strict: true, Groups: []uint32{3000}},
+			oci.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{3000}}},
 	} {
-		t.Run(spec, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			want := test.want
 			at := filepath.Join(t.TempDir(), "rootfs")
-			got, err := ResolveUser(spec, bind(rootfs(t, accounts)), at)
+			got, err := ResolveUser(test.identity, bind(rootfs(t, accounts)), at)
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, want)
 			}
@@ -67,7 +73,7 @@ func TestResolveUserRefuses(t *testing.T) {
 		"2147483648", "4294967296", "-1", "99999999999999999999", "0:4294967296", // would wrap around
 		"nobody-here", "0:nogroup-here",
 	} {
-		if got, err := ResolveUser(spec, bind(rootfs(t, nil)), filepath.Join(t.TempDir(), "rootfs")); err == nil {
+		if got, err := ResolveUser(oci.Identity{User: spec}, bind(rootfs(t, nil)), filepath.Join(t.TempDir(), "rootfs")); err == nil {
 			t.Errorf("%q: %+v", spec, got)
 		}
 	}
@@ -95,7 +101,7 @@ func TestResolveUserHostile(t *testing.T) {
 			if err := make(filepath.Join(dir, "etc/passwd")); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := ResolveUser("app", bind(dir), filepath.Join(t.TempDir(), "rootfs")); err == nil {
+			if got, err := ResolveUser(oci.Identity{User: "app"}, bind(dir), filepath.Join(t.TempDir(), "rootfs")); err == nil {
 				t.Errorf("resolved to %+v", got)
 			}
 		})

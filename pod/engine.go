@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ import (
 
 	"podrun/container"
 	"podrun/container/image"
+	"podrun/container/logs"
 	"podrun/container/stack"
+	"podrun/pod/objects"
 	"podrun/sandbox"
 	"podrun/sandbox/cgroup"
 	"podrun/sandbox/network"
@@ -24,17 +27,24 @@ import (
 
 // Config says where an Engine's pods live and what runs them.
 type Config struct {
-	Root       string // what must survive a reboot; absolute
-	RunDir     string // what must not; absolute
-	Containerd string // the address of a containerd to use; empty: see stack.Config
-	CNIConfDir string // empty: the built-in bridge network
+	Root       string      // what must survive a reboot; absolute
+	RunDir     string      // what must not; absolute
+	Containerd string      // the address of a containerd to use; empty: see stack.Config
+	CNIConfDir string      // empty: the built-in bridge network
+	LogLimits  logs.Limits // of containers' logs
 	Debug      bool
+	Backoff    time.Duration // the base of back-offs; zero: the kubelet's 10 s
 	Log        *slog.Logger
 }
 
 // Stack says which containerd is meant.
 func (c Config) Stack() stack.Config {
 	return stack.Config{Root: c.Root, RunDir: c.RunDir, Address: c.Containerd}
+}
+
+// hostDirs are where the configuration of registries is.
+func (c Config) hostDirs() []string {
+	return []string{filepath.Join(c.Root, "certs.d"), "/etc/containerd/certs.d"}
 }
 
 // Engine is the way to the pods under one pair of directories.
@@ -45,6 +55,7 @@ type Engine struct {
 	images     *image.Store
 	containers *container.Store
 	sandboxes  *sandbox.Store
+	objects    *objects.Store
 }
 
 // cgroupRoot is the cgroup that all pods are below. Instances share it, since
@@ -90,7 +101,7 @@ func connect(ctx context.Context, config Config, running *stack.Stack) (*Engine,
 	if err != nil {
 		return nil, fmt.Errorf("connect to containerd at %s: %w", running.Address, err)
 	}
-	e := &Engine{config: config, stack: running, client: client}
+	e := &Engine{config: config, stack: running, client: client, objects: objects.New(config.Root)}
 	if err := e.assemble(ctx); err != nil {
 		client.Close()
 		return nil, err
@@ -146,31 +157,39 @@ func (e *Engine) assemble(ctx context.Context) error {
 		return err
 	}
 	facts := machine(cgroups)
-	e.images = image.New(e.client, container.Snapshotter)
-	e.containers, err = container.New(e.client, container.Config{
-		RunDir:    e.config.RunDir,
-		Address:   e.stack.Address,
-		ShimDir:   e.stack.ShimDir,
-		Runc:      e.stack.Runc,
-		Sandboxes: modern,
-		Log:       e.config.Log,
-		Machine:   facts,
+	e.images = image.New(e.client, container.Snapshotter,
+		image.WithHostDirs(e.config.hostDirs()...))
+	e.containers = container.New(e.client, container.Config{
+		RunDir:     e.config.RunDir,
+		Address:    e.stack.Address,
+		ShimDir:    e.stack.ShimDir,
+		Runc:       e.stack.Runc,
+		Sandboxes:  modern,
+		SeccompDir: filepath.Join(e.config.Root, "seccomp"),
+		Log:        e.config.Log,
+		Machine:    facts,
+		Forget: func(ctx context.Context, id string) error {
+			return stack.Forget(ctx, e.config.Stack(), container.Namespace, id)
+		},
 	})
-	if err != nil {
-		return err
-	}
 	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("ask for the host's name: %w", err)
 	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("ask for the boot's ID: %w", err)
+	}
 	e.sandboxes = sandbox.New(sandbox.Config{
-		Root:       e.config.Root,
-		RunDir:     e.config.RunDir,
-		Containerd: e.identity(),
-		NodeName:   name,
-		HostIPs:    network.HostIPs(),
-		Machine:    facts,
-		Log:        e.config.Log,
+		Root:        e.config.Root,
+		RunDir:      e.config.RunDir,
+		Containerd:  e.identity(),
+		NodeName:    name,
+		HostIPs:     network.HostIPs(),
+		BootID:      strings.TrimSpace(string(boot)),
+		Allocatable: allocatable(facts, e.config.Root),
+		Machine:     facts,
+		Log:         e.config.Log,
 	}, e.containers, e.images, network.New(network.Config{
 		RunDir:  e.config.RunDir,
 		ConfDir: e.config.CNIConfDir,

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"podrun/container/image"
 	"podrun/container/stack"
 	"podrun/sandbox/cgroup"
 	"podrun/sandbox/network"
@@ -35,6 +36,8 @@ func Examine(ctx context.Context, config Config) []Finding {
 		examineProgram("runc", status.Bundled, []string{"runc"}, "install runc 1.3.3 or newer"),
 		examinePlugins(status.Bundled, status.CNIBinDirs, config),
 		examineFilter(),
+		examineIPv6(config),
+		examineRegistries(config),
 	}
 	for _, dir := range []string{config.Root, config.RunDir} {
 		findings = append(findings, examineSpace(dir))
@@ -138,6 +141,49 @@ func examineFilter() Finding {
 	}
 	return Finding{Name: "netfilter", Detail: "nf_tables"}
 }
+
+// examineIPv6 tells what pods of the built-in network can do with IPv6. Each of it
+// is well: whether the machine forwards is for its owner to decide.
+func examineIPv6(config Config) Finding {
+	f := Finding{Name: "IPv6"}
+	if config.CNIConfDir != "" {
+		f.Detail = "as configured in " + config.CNIConfDir
+		return f
+	}
+	switch network.MachineIPv6() {
+	case network.IPv6Off:
+		f.Detail = "off in the kernel, pods have IPv4 alone"
+	case network.IPv6Local:
+		f.Detail = "pods and this machine reach each other; for more, before pods are made: sysctl -w net.ipv6.conf.all.forwarding=1 " +
+			"(where routers advertise the machine's address, net.ipv6.conf.LINK.accept_ra=2 first)"
+	case network.IPv6Forwards:
+		f.Detail = "pods reach the world, and the world their host ports"
+	}
+	return f
+}
+
+// examineRegistries looks at what images are pulled with.
+func examineRegistries(config Config) Finding {
+	path, err := image.Configured()
+	if err != nil {
+		return Finding{Name: "registries", Detail: oneLine(err), Mend: "mend " + path + ", or install what it names"}
+	}
+	var parts []string
+	if path != "" {
+		parts = append(parts, "credentials of "+path)
+	}
+	for _, dir := range config.hostDirs() {
+		if _, err := os.Stat(dir); err == nil {
+			parts = append(parts, "configuration in "+dir)
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "neither credentials nor mirrors are configured")
+	}
+	return Finding{Name: "registries", Detail: strings.Join(parts, ", ")}
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // minSpace is what is needed for a small image and its logs.
 const minSpace = 512 << 20

@@ -76,14 +76,14 @@ func (e *Engine) follow(ctx context.Context, uid string, done func(*view) (bool,
 		if end, err := done(v); end || err != nil {
 			return err
 		}
-		if err := e.await(ctx, uid, v.known(), events, tick.C); err != nil {
+		if err := e.happening(ctx, uid, v.known(), events, tick.C); err != nil {
 			return err
 		}
 	}
 }
 
-// await returns when there is a reason to look at a pod again.
-func (e *Engine) await(ctx context.Context, uid string, known map[string]bool, events <-chan string, tick <-chan time.Time) error {
+// happening returns when there is a reason to look at a pod again.
+func (e *Engine) happening(ctx context.Context, uid string, known map[string]bool, events <-chan string, tick <-chan time.Time) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,7 +108,7 @@ func (v *view) known() map[string]bool {
 		return nil
 	}
 	known := map[string]bool{v.sandbox.ID: true}
-	for _, c := range v.pod.Spec.Containers {
+	for _, c := range status.Members(v.pod) {
 		attempt := 0
 		if newest := v.observed.Newest(c.Name); newest != nil {
 			attempt = newest.Attempt
@@ -126,4 +126,26 @@ func (e *Engine) lookOrGone(ctx context.Context, uid string) (*view, error) {
 		return nil, nil
 	}
 	return v, err
+}
+
+// followOwned is follow, and gives the pod a supervisor when it has none.
+func (e *Engine) followOwned(ctx context.Context, uid string, done func(*view) (bool, error)) error {
+	for {
+		err := e.follow(ctx, uid, done)
+		if !errors.Is(err, errUnowned) {
+			return err
+		}
+		v, err := e.lookOrGone(ctx, uid)
+		if err == nil && v != nil {
+			err = e.ensureSupervised(v)
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lookAgain):
+		}
+	}
 }

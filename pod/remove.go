@@ -2,9 +2,13 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/containerd/errdefs"
+
+	"podrun/container/stack"
 	"podrun/pod/plan"
 	"podrun/pod/status"
 )
@@ -21,18 +25,46 @@ type RemoveOptions struct {
 // Remove deletes a pod and returns when nothing of it is left. ErrNotFound
 // says that there is none. When something cannot be removed, the error says
 // what; the pod stays on record, its supervisor keeps trying, and Remove can
-// be called again.
+// be called again. A containerd that goes away meanwhile is started again.
 func (e *Engine) Remove(ctx context.Context, ref Ref, options RemoveOptions) error {
-	uid, err := e.markDeleted(ctx, ref, options)
-	if err != nil {
-		return err
-	}
-	return e.attend(ctx, uid, nil, func(v *view) (bool, error) {
-		if v == nil {
-			return true, nil
+	began := false
+	return e.insist(ctx, func() error {
+		uid, err := e.markDeleted(ctx, ref, options)
+		if began && errors.Is(err, ErrNotFound) {
+			return nil // it went while containerd was away
 		}
-		return false, v.stuck()
+		if uid != "" {
+			began, options.UID = true, uid
+		}
+		if err != nil {
+			return err
+		}
+		return e.attend(ctx, uid, nil, func(v *view) (bool, error) {
+			if v == nil {
+				return true, nil
+			}
+			return false, v.stuck()
+		})
 	})
+}
+
+// reviveTries is how often a call is made again for want of a containerd.
+const reviveTries = 5
+
+// insist calls again what failed because containerd went away in the middle of
+// it, once it is there again.
+func (e *Engine) insist(ctx context.Context, call func() error) error {
+	for try := 1; ; try++ {
+		err := call()
+		if !errdefs.IsUnavailable(err) || try > reviveTries || stack.Revive(ctx, e.config.Stack()) != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 // stuck returns why a pod cannot be removed, once that was tried a few times.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 
 	"github.com/containerd/errdefs"
 	"k8s.io/utils/clock"
@@ -30,8 +31,9 @@ func (e *Engine) Supervise(ctx context.Context, uid string) error {
 // Of parts only what is asked for beyond the usual is filled in.
 func (e *Engine) own(ctx context.Context, lock *supervise.Lock, uid string, parts supervise.Parts) error {
 	defer lock.Release()
-	parts.Sandboxes, parts.Containers, parts.Images = e.sandboxes, e.containers, e.images
+	parts.Sandboxes, parts.Containers, parts.Images, parts.Objects = e.sandboxes, e.containers, e.images, e.objects
 	parts.Clock, parts.Log = clock.RealClock{}, e.config.Log
+	parts.Backoff, parts.LogLimits = e.config.Backoff, e.config.LogLimits
 	parts.Revive = func() error { return stack.Revive(ctx, e.config.Stack()) }
 	err := supervise.New(uid, parts).Run(ctx)
 	if _, gone := e.sandboxes.Load(context.WithoutCancel(ctx), uid); errdefs.IsNotFound(gone) {
@@ -58,7 +60,7 @@ const SuperviseCommand = "supervise"
 
 // inherited are the variables that a supervisor gets from who starts it: where
 // programs and registry credentials are.
-var inherited = []string{"PATH", "HOME", "DOCKER_CONFIG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+var inherited = []string{"PATH", "HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 
 // environment says to a supervisor process what this Engine was told.
 func (e *Engine) environment() []string {
@@ -67,6 +69,11 @@ func (e *Engine) environment() []string {
 		"PODRUN_RUN_DIR=" + e.config.RunDir,
 		"CONTAINERD_ADDRESS=" + e.config.Containerd,
 		"PODRUN_CNI_CONF_DIR=" + e.config.CNIConfDir,
+		"PODRUN_LOG_MAX_SIZE=" + strconv.FormatInt(e.config.LogLimits.MaxSize, 10),
+		"PODRUN_LOG_MAX_FILES=" + strconv.Itoa(e.config.LogLimits.MaxFiles),
+	}
+	if e.config.Backoff > 0 {
+		env = append(env, "PODRUN_BACKOFF_BASE="+e.config.Backoff.String())
 	}
 	if e.config.Debug {
 		env = append(env, "PODRUN_DEBUG=1")

@@ -5,32 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"podrun/container/image"
-	"podrun/container/stack"
 	"podrun/pod/manifest"
 	"podrun/pod/status"
 	"podrun/pod/supervise"
 	"podrun/sandbox"
-)
-
-// Change is what Up did with a pod.
-type Change string
-
-// The changes that Up makes.
-const (
-	Created    Change = "created"
-	Configured Change = "configured"
-	Unchanged  Change = "unchanged"
-	Replaced   Change = "replaced"
 )
 
 // UpOptions say how Up goes about it.
@@ -40,25 +28,19 @@ type UpOptions struct {
 	Replace bool
 	// Detach returns when the pods are accepted and supervised.
 	Detach bool
+	// Wait returns when each pod is Ready or has succeeded. One that fails after it
+	// has started is left in place.
+	Wait bool
 	// Keep leaves in place what could not be started.
 	Keep bool
 	// PauseImage is the image of pause containers; empty for the bundled one.
 	PauseImage string
-	// Changed is told each pod once it is accepted.
-	Changed func(*v1.Pod, Change)
+	// Changed is told each object, such as "pod/web", once it is accepted.
+	Changed func(name string, change Change)
+	// Accepted is told the pods once all are accepted, before they are started.
+	Accepted func([]*v1.Pod)
 	// Progress is told what is being done; may be nil.
 	Progress func(*v1.Pod, supervise.Progress)
-}
-
-// DiffersError says that a pod exists and that the manifest changes of it what
-// cannot be changed.
-type DiffersError struct {
-	Ref    Ref
-	Fields []string
-}
-
-func (e *DiffersError) Error() string {
-	return fmt.Sprintf("pod %q exists, and these fields cannot be changed: %s", e.Ref.Name, strings.Join(e.Fields, ", "))
 }
 
 // StartError says why a pod could not start, in the words of its status.
@@ -71,86 +53,45 @@ func (e *StartError) Error() string {
 	return fmt.Sprintf("start pod %q: %s: %s", e.Ref.Name, e.Reason, e.Message)
 }
 
-// Up brings about the pods, as they come from a manifest, and returns them as
-// they then are. Unless Detach is asked for it returns when each has started;
-// when one cannot, or ctx ends, what this call created is removed again, and
-// nothing else.
-func (e *Engine) Up(ctx context.Context, pods []*v1.Pod, options UpOptions) ([]v1.Pod, error) {
-	pause, err := e.pauseImage(ctx, options.PauseImage)
+// Up brings about what a manifest says, the pods' objects first, and returns
+// the pods as they then are. What cannot be brought about at all is refused
+// before anything is touched: a DiffersError, or manifest.Problems. Unless
+// Detach is asked for it returns when each pod has started; when one cannot, or
+// ctx ends, what this call created is removed again and objects that it changed
+// are put back.
+func (e *Engine) Up(ctx context.Context, wish *manifest.Manifest, options UpOptions) ([]v1.Pod, error) {
+	records, err := e.sandboxes.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !options.Replace {
-		// All are refused or none, before anything is touched.
-		if err := e.checkChanges(ctx, pods); err != nil {
+	if _, err := foresee(records, e.objects, wish, options); err != nil {
+		return nil, err
+	}
+	up := &upCall{engine: e, options: options}
+	if len(wish.Pods) > 0 {
+		if up.pause, err = e.pauseImage(ctx, options.PauseImage); err != nil {
 			return nil, err
 		}
 	}
-	up := &upCall{engine: e, options: options, pause: pause}
-	accepted, err := up.acceptAll(ctx, pods)
+	var accepted []*v1.Pod
+	if err = up.keepAll(ctx, objectsOf(wish)); err == nil {
+		accepted, err = up.acceptAll(ctx, wish.Pods)
+	}
+	if err == nil && options.Accepted != nil {
+		options.Accepted(accepted)
+	}
 	if err == nil && !options.Detach {
 		var started []v1.Pod
 		if started, err = up.start(ctx, accepted); err == nil {
 			return started, nil
 		}
 	}
-	if err != nil && !options.Keep {
+	var failed *FailedError
+	if err != nil && !options.Keep && !errors.As(err, &failed) {
 		return nil, errors.Join(err, up.rollBack(context.WithoutCancel(ctx)))
 	}
 	result, left := up.leave(context.WithoutCancel(ctx), accepted)
 	return result, errors.Join(err, left)
-}
-
-// checkChanges refuses changes of pods that cannot be made.
-func (e *Engine) checkChanges(ctx context.Context, pods []*v1.Pod) error {
-	records, err := e.sandboxes.List(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, pod := range pods {
-		for _, existing := range records {
-			if RefOf(existing.Pod) == RefOf(pod) && existing.Pod.DeletionTimestamp == nil {
-				if fields := fixed(manifest.Diff(existing.Pod, pod)); len(fields) > 0 {
-					errs = append(errs, &DiffersError{Ref: RefOf(pod), Fields: fields})
-				}
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// WouldChange returns what Up would do with a pod, and does nothing.
-func (e *Engine) WouldChange(ctx context.Context, pod *v1.Pod, options UpOptions) (Change, error) {
-	existing, err := e.record(ctx, RefOf(pod))
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Created, e.checkHostPorts(ctx, pod)
-	case err != nil:
-		return "", err
-	}
-	differing := manifest.Diff(existing.Pod, pod)
-	switch fields := fixed(differing); {
-	case len(differing) == 0:
-		return Unchanged, nil
-	case len(fields) == 0:
-		return Configured, nil
-	case options.Replace:
-		return Replaced, nil
-	default:
-		return "", &DiffersError{Ref: RefOf(pod), Fields: fields}
-	}
-}
-
-// fixed picks the fields that cannot be changed on a pod that exists.
-func fixed(fields []string) []string {
-	var list []string
-	for _, field := range fields {
-		if !strings.HasPrefix(field, "metadata.labels") && !strings.HasPrefix(field, "metadata.annotations") {
-			list = append(list, field)
-		}
-	}
-	return list
 }
 
 // upCall is one call of Up.
@@ -159,6 +100,7 @@ type upCall struct {
 	options UpOptions
 	pause   *image.Image
 	created []*v1.Pod
+	kept    []keeping
 }
 
 func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, error) {
@@ -169,26 +111,38 @@ func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, erro
 			return accepted, err
 		}
 		accepted = append(accepted, record)
-		if u.options.Changed != nil {
-			u.options.Changed(record, change)
-		}
+		u.tell(podName(pod), change)
 	}
 	return accepted, nil
 }
 
+func (u *upCall) tell(name string, change Change) {
+	if u.options.Changed != nil {
+		u.options.Changed(name, change)
+	}
+}
+
 // accept sees to it that there is a record of the pod as it is wished for.
 func (u *upCall) accept(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error) {
-	done := Created
+	made, left := Created, Unchanged
 	for {
 		record, change, err := u.write(ctx, pod)
 		var differs *DiffersError
 		switch {
 		case err == nil && change == Created:
-			return record, done, nil
+			return record, made, nil
+		case err == nil && change == Unchanged:
+			return record, left, nil
 		case err == nil:
 			return record, change, nil
+		case errors.Is(err, errStopped):
+			left = Configured
+			err := u.engine.beginAnew(ctx, string(record.UID))
+			if err != nil && !errors.Is(err, errLeaving) && !errdefs.IsNotFound(err) {
+				return nil, "", fmt.Errorf("start pod %q: %w", pod.Name, err)
+			}
 		case errors.As(err, &differs) && u.options.Replace:
-			done = Replaced
+			made = Replaced
 			if err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{}); err != nil && !errors.Is(err, ErrNotFound) {
 				return nil, "", err
 			}
@@ -202,8 +156,12 @@ func (u *upCall) accept(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, erro
 	}
 }
 
-// errLeaving says that a pod of that name exists and is being deleted.
-var errLeaving = errors.New("the pod is being deleted")
+var (
+	// errLeaving says that a pod of that name exists and is being deleted.
+	errLeaving = errors.New("the pod is being deleted")
+	// errStopped says that the pod is as it is wished for, but is kept from running.
+	errStopped = errors.New("the pod is stopped")
+)
 
 // write looks for the pod and writes its record, new or changed; the lock on
 // all records makes sure that there are never two pods of one name.
@@ -222,18 +180,18 @@ func (u *upCall) write(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error
 	case existing.Pod.DeletionTimestamp != nil:
 		return nil, "", errLeaving
 	}
-	differing := manifest.Diff(existing.Pod, pod)
-	switch fields := fixed(differing); {
-	case len(differing) == 0:
-		return existing.Pod, Unchanged, nil
-	case len(fields) > 0:
-		return nil, "", &DiffersError{Ref: RefOf(pod), Fields: fields}
+	change, err := changeOfPod(existing.Pod, pod)
+	if err == nil && change != Unchanged {
+		err = u.engine.configure(ctx, existing, pod)
 	}
-	return u.configure(ctx, existing, pod)
+	if err == nil && kept(existing) {
+		err = errStopped
+	}
+	return existing.Pod, change, err
 }
 
 func (u *upCall) create(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error) {
-	if err := u.engine.checkHostPorts(ctx, pod); err != nil {
+	if err := errors.Join(u.engine.checkHostPorts(ctx, pod), u.engine.checkClaims(ctx, pod)); err != nil {
 		return nil, "", err
 	}
 	record := pod.DeepCopy()
@@ -245,10 +203,17 @@ func (u *upCall) create(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, erro
 	return record, Created, u.engine.sandboxes.Register(ctx, record, u.pause)
 }
 
-func (u *upCall) configure(ctx context.Context, existing *sandbox.Sandbox, pod *v1.Pod) (*v1.Pod, Change, error) {
+// configure writes into the record what can be changed of a pod; its
+// supervisor does the rest.
+func (e *Engine) configure(ctx context.Context, existing *sandbox.Sandbox, pod *v1.Pod) error {
+	pod = succeeding(existing.Pod, pod)
+	if !equality.Semantic.DeepEqual(existing.Pod.Spec, pod.Spec) {
+		existing.Pod.Generation++
+	}
 	existing.Pod.Labels = maps.Clone(pod.Labels)
 	existing.Pod.Annotations = maps.Clone(pod.Annotations)
-	return existing.Pod, Configured, u.engine.sandboxes.SavePod(ctx, existing)
+	pod.Spec.DeepCopyInto(&existing.Pod.Spec)
+	return e.sandboxes.SavePod(ctx, existing)
 }
 
 // start brings the pods to where each has started, gives each a supervisor of
@@ -258,25 +223,31 @@ func (u *upCall) start(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, pod := range pods {
 		group.Go(func() error {
-			v, err := u.startOne(ctx, pod)
-			if err != nil {
-				return err
+			v, err := u.engine.bringUp(ctx, pod, func(p supervise.Progress) {
+				if u.options.Progress != nil {
+					u.options.Progress(pod, p)
+				}
+			})
+			if err == nil {
+				err = u.engine.ensureSupervised(v)
 			}
-			started[i] = *v.pod
-			return u.engine.ensureSupervised(v)
+			if err == nil && u.options.Wait {
+				v, err = u.engine.await(ctx, RefOf(pod), string(pod.UID), status.Goal{Kind: status.GoalUp})
+			}
+			if err == nil {
+				started[i] = *v.pod
+			}
+			return err
 		})
 	}
 	return started, group.Wait()
 }
 
-func (u *upCall) startOne(ctx context.Context, pod *v1.Pod) (*view, error) {
-	tell := func(p supervise.Progress) {
-		if u.options.Progress != nil {
-			u.options.Progress(pod, p)
-		}
-	}
+// bringUp brings a pod to where it has started, or says why it cannot start.
+// Afterwards it may be without an owner.
+func (e *Engine) bringUp(ctx context.Context, pod *v1.Pod, progress func(supervise.Progress)) (*view, error) {
 	var last *view
-	err := u.engine.attend(ctx, string(pod.UID), tell, func(v *view) (bool, error) {
+	err := e.attend(ctx, string(pod.UID), progress, func(v *view) (bool, error) {
 		if v == nil {
 			return true, fmt.Errorf("start pod %q: it was removed meanwhile", pod.Name)
 		}
@@ -308,38 +279,26 @@ func (u *upCall) leave(ctx context.Context, pods []*v1.Pod) ([]v1.Pod, error) {
 // rollBackTimeout bounds the removal of what could not be started.
 const rollBackTimeout = 30 * time.Second
 
-// rollBack removes what this call created, at once.
+// rollBack removes what this call created, at once, and then puts the objects
+// back that pods may have used.
 func (u *upCall) rollBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, rollBackTimeout)
 	defer cancel()
+	return errors.Join(u.removeCreated(ctx), u.putBack(ctx))
+}
+
+func (u *upCall) removeCreated(ctx context.Context) error {
 	var group errgroup.Group
 	for _, pod := range u.created {
 		group.Go(func() error {
-			for {
-				err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{Grace: new(int64), UID: string(pod.UID)})
-				switch {
-				case errors.Is(err, ErrNotFound):
-					return nil
-				case !errdefs.IsUnavailable(err) || u.engine.revive(ctx) != nil:
-					return err
-				}
-				select {
-				case <-ctx.Done():
-					return err
-				case <-time.After(lookAgain):
-				}
+			err := u.engine.Remove(ctx, RefOf(pod), RemoveOptions{Grace: new(int64), UID: string(pod.UID)})
+			if errors.Is(err, ErrNotFound) {
+				return nil
 			}
+			return err
 		})
 	}
 	return group.Wait()
-}
-
-// revive starts a containerd that died, and connects to it again.
-func (e *Engine) revive(ctx context.Context) error {
-	if err := stack.Revive(ctx, e.config.Stack()); err != nil {
-		return err
-	}
-	return errors.Join(e.client.Reconnect(), context.Cause(ctx))
 }
 
 // pauseImage returns the image of pause containers: the one that was named,
@@ -352,7 +311,7 @@ func (e *Engine) pauseImage(ctx context.Context, name string) (*image.Image, err
 	default:
 		name = defaultPauseImage
 	}
-	pause, err := e.images.Ensure(ctx, name, v1.PullIfNotPresent, nil)
+	pause, err := e.images.Ensure(ctx, image.Want{Ref: name, Policy: v1.PullIfNotPresent}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("get pause image: %w", err)
 	}

@@ -40,7 +40,7 @@ type view struct {
 
 // look observes a pod; errdefs.ErrNotFound when it is gone.
 func (e *Engine) look(ctx context.Context, uid string) (*view, error) {
-	sb, observed, err := supervise.Observe(ctx, e.sandboxes, uid)
+	sb, observed, err := supervise.Observe(ctx, e.sandboxes, uid, e.config.Backoff)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +92,11 @@ func (e *Engine) List(ctx context.Context) ([]v1.Pod, error) {
 // Select returns the pods of a namespace, empty for all, that have matching
 // labels. It looks at records only.
 func (e *Engine) Select(ctx context.Context, namespace string, matches labels.Selector) ([]Ref, error) {
-	records, err := e.sandboxes.List(ctx)
-	if err != nil {
+	var records []*sandbox.Sandbox
+	if err := e.insist(ctx, func() (err error) {
+		records, err = e.sandboxes.List(ctx)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	var refs []Ref

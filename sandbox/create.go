@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"golang.org/x/sync/errgroup"
 
+	"podrun/container"
 	"podrun/container/image"
 	"podrun/sandbox/files"
 	"podrun/sandbox/network"
@@ -35,7 +37,7 @@ type step struct {
 // Create makes what the record says, from whatever is there already:
 //
 //	directories ─▶ volumes ─▶ files ─▶ cgroup parent ─▶ network namespace ─┬─▶ network ─▶ hosts file
-//	                                                                       └─▶ pause container
+//	                           pause image ─▶ its root filesystem ─▶ group ─┴─▶ pause container
 //
 // It returns when containers can be started, with the pod's addresses, which
 // the caller writes into the memory. A dead sandbox is to be stopped before it
@@ -43,17 +45,26 @@ type step struct {
 func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 	defer cancel()
-	if err := s.perform(ctx, sb, []step{
-		{"make directories", s.makeDirs},
-		{"make volumes", s.makeVolumes},
-		{"write files", s.writeFiles},
-		{"make cgroup", s.makeCgroup},
-		{"make network namespace", s.makeNetNS},
-	}); err != nil {
+	var rootfs []mount.Mount
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return s.perform(groupCtx, sb, []step{
+			{"make directories", s.makeDirs},
+			{"make volumes", s.makeVolumes},
+			{"write files", s.writeFiles},
+			{"make cgroup", s.makeCgroup},
+			{"make network namespace", s.makeNetNS},
+		})
+	})
+	group.Go(func() (err error) {
+		rootfs, err = s.preparePause(groupCtx, sb)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	var ips []string
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx = errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return s.perform(groupCtx, sb, []step{{"set up network", func(ctx context.Context, sb *Sandbox) (err error) {
 			ips, err = s.connect(ctx, sb)
@@ -61,7 +72,7 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 		}}})
 	})
 	group.Go(func() error {
-		return s.startPause(groupCtx, sb)
+		return s.startPause(groupCtx, sb, rootfs)
 	})
 	return ips, group.Wait()
 }
@@ -109,12 +120,16 @@ func (s *Store) makeDirs(_ context.Context, sb *Sandbox) error {
 }
 
 func (s *Store) makeVolumes(ctx context.Context, sb *Sandbox) error {
-	_, err := volume.Setup(ctx, s.VolumeDir(sb.UID()), sb.Pod)
+	_, err := s.Volumes(ctx, sb)
 	return err
 }
 
 func (s *Store) writeFiles(_ context.Context, sb *Sandbox) error {
-	return files.Write(s.filesSpec(sb.Pod))
+	omitted, err := files.Write(s.filesSpec(sb.Pod))
+	if len(omitted) > 0 {
+		s.config.Log.Warn("resolv.conf has no place for all name servers and search paths", "pod", sb.Pod.Name, "omitted", omitted)
+	}
+	return err
 }
 
 func (s *Store) makeCgroup(_ context.Context, sb *Sandbox) error {
@@ -152,11 +167,11 @@ func (s *Store) addresses(ctx context.Context, sb *Sandbox) ([]string, error) {
 	return slices.Clone(result.IPs), err
 }
 
-// startPause makes the pause container's process and starts it.
-func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
+// preparePause makes what the pause container's process is made from, and returns
+// how its root filesystem is mounted.
+func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.Mount, err error) {
 	var pause *image.Image
-	var rootfs []mount.Mount
-	return s.perform(ctx, sb, []step{
+	err = s.perform(ctx, sb, []step{
 		{"find pause image", func(ctx context.Context, sb *Sandbox) (err error) {
 			pause, err = s.images.Get(ctx, sb.Image)
 			return err
@@ -165,16 +180,64 @@ func (s *Store) startPause(ctx context.Context, sb *Sandbox) error {
 			rootfs, err = s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
 			return err
 		}},
-		{"group containers", func(ctx context.Context, sb *Sandbox) error { return s.containers.Group(ctx, sb.ID) }},
+		{"group containers", func(ctx context.Context, sb *Sandbox) error {
+			return s.containers.Group(ctx, sb.ID, container.ClassOf(sb.Pod))
+		}},
+	})
+	return rootfs, err
+}
+
+// startPause makes the pause container's process and starts it.
+func (s *Store) startPause(ctx context.Context, sb *Sandbox, rootfs []mount.Mount) error {
+	return s.perform(ctx, sb, []step{
 		{"create pause container", func(ctx context.Context, sb *Sandbox) error {
-			_, err := s.containers.CreateTask(ctx, sb.ID, rootfs, "", "")
+			_, err := s.containers.CreateTask(ctx, sb.ID, rootfs, container.IO{})
 			return err
 		}},
 		{"start pause container", func(ctx context.Context, sb *Sandbox) error { return s.containers.StartPause(ctx, sb.ID) }},
 	})
 }
 
-// Volumes returns where each of the pod's volumes is on the host, by name.
-func (s *Store) Volumes(ctx context.Context, sb *Sandbox) (map[string]string, error) {
-	return volume.Setup(ctx, s.VolumeDir(sb.UID()), sb.Pod)
+// Volumes makes the pod's volumes, those that are there already excepted, and
+// returns them by name.
+func (s *Store) Volumes(ctx context.Context, sb *Sandbox) (map[string]volume.Volume, error) {
+	defer s.lockVolumes(sb)()
+	return volume.Setup(ctx, s.volumeInput(sb))
+}
+
+// UpdateVolumes brings the contents of volumes up to what objects, labels and
+// annotations are now.
+func (s *Store) UpdateVolumes(ctx context.Context, sb *Sandbox) error {
+	defer s.lockVolumes(sb)()
+	return volume.Update(ctx, s.volumeInput(sb))
+}
+
+// MountImage mounts an image as one of the pod's volumes, unless one is mounted
+// there already.
+func (s *Store) MountImage(ctx context.Context, sb *Sandbox, name string, img *image.Image) error {
+	defer s.lockVolumes(sb)()
+	// No container has such a name.
+	view, err := s.containers.View(ctx, container.ID(sb.UID(), "volume/"+name, 0), sb.UID(), img)
+	if err != nil {
+		return err
+	}
+	return volume.MountImage(s.VolumeDir(sb.UID()), name, view)
+}
+
+// lockVolumes lets one at a time write a pod's volumes. Other processes leave
+// them to the pod's owner.
+func (s *Store) lockVolumes(sb *Sandbox) (unlock func()) {
+	lock, _ := s.volumes.LoadOrStore(sb.UID(), &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	return lock.(*sync.Mutex).Unlock
+}
+
+func (s *Store) volumeInput(sb *Sandbox) volume.Input {
+	return volume.Input{
+		Dir:     s.VolumeDir(sb.UID()),
+		Claims:  s.claimDir(),
+		Pod:     sb.Pod,
+		Objects: sb.Objects,
+		Facts:   s.Facts(sb),
+	}
 }

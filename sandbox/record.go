@@ -8,6 +8,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"podrun/container"
+	"podrun/container/env"
 )
 
 // State is where a sandbox is in its life.
@@ -33,9 +34,16 @@ type Sandbox struct {
 	Image     string // of the pause container
 	Pod       *v1.Pod
 	Memory    Memory
+	Halt      *Halt // nil: it is to run
 	CreatedAt time.Time
 	State     State
 	PausePID  int
+	// Rebooted says that the machine was rebooted while the sandbox was there, or
+	// was to be there.
+	Rebooted bool
+	// Objects are what the pod refers to. They are no part of the record: who
+	// makes or updates volumes fills them in.
+	Objects env.Objects
 }
 
 // UID of the sandbox' pod.
@@ -46,24 +54,69 @@ func (s *Sandbox) UID() string { return string(s.Pod.UID) }
 type Memory struct {
 	// Attempt counts how often the sandbox was made anew.
 	Attempt int `json:"attempt,omitempty"`
+	// BootID is the machine's from when the present attempt began.
+	BootID string `json:"bootID,omitempty"`
 	// StartedAt is when the present attempt's pause container was started.
 	StartedAt time.Time `json:"startedAt"`
 	// IPs of the pod, once its network is made; the first is the pod's IP.
 	IPs []string `json:"ips,omitempty"`
 	// Stopped says that the sandbox was taken down on purpose.
 	Stopped bool `json:"stopped,omitempty"`
+	// RestartedAt is when all containers were last made to begin anew in the
+	// present sandbox.
+	RestartedAt time.Time `json:"restartedAt,omitzero"`
+	// End is why the pod was ended before its containers had; nil when it was not.
+	End *End `json:"end,omitempty"`
+	// Probes are what the probes of the newest instances came to, by container
+	// name.
+	Probes map[string]Probes `json:"probes,omitempty"`
+	// Conditions say when the pod's conditions became what they are.
+	Conditions map[string]Condition `json:"conditions,omitempty"`
 	// Failures are the last failed attempts to bring something up, by
 	// container name; the sandbox' own has the empty name.
 	Failures map[string]Failure `json:"failures,omitempty"`
 }
 
+// Halt is the wish that a pod be stopped and its record kept. Like the pod as it
+// is wished for, it is written by the command line.
+type Halt struct {
+	At    time.Time `json:"at"`
+	Grace int64     `json:"grace"` // in seconds; negative for the pod's own
+}
+
+// Probes are what the probes of an instance came to, by kind.
+type Probes struct {
+	Attempt int                    `json:"attempt"`
+	Results map[string]ProbeResult `json:"results"`
+}
+
+// ProbeResult is what a probe came to, and when.
+type ProbeResult struct {
+	Passed bool      `json:"passed"`
+	At     time.Time `json:"at"`
+}
+
+// Condition is the status of a condition and since when it has it.
+type Condition struct {
+	Status string    `json:"status"`
+	Since  time.Time `json:"since"`
+}
+
+// End is the decision to end a pod, in the words of its status.
+type End struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+}
+
 // Failure is a failed attempt to bring a container or the sandbox up. Reason
-// is a waiting reason of the Kubernetes API.
+// is a waiting reason of the Kubernetes API, Image what the container had then.
 type Failure struct {
 	Reason  string    `json:"reason"`
 	Message string    `json:"message"`
 	At      time.Time `json:"at"`
 	Count   int       `json:"count"`
+	Image   string    `json:"image,omitempty"`
 }
 
 // The extensions of a pause container that make it a pod's record. They have
@@ -72,6 +125,7 @@ type Failure struct {
 const (
 	extensionPod    = "podrun/pod"
 	extensionMemory = "podrun/memory"
+	extensionHalt   = "podrun/halt"
 )
 
 func encode(value any) ([]byte, error) {
@@ -88,8 +142,12 @@ func fromPause(c *container.Container) (*Sandbox, error) {
 	if err := json.Unmarshal(c.Extensions[extensionPod], sb.Pod); err != nil {
 		return nil, fmt.Errorf("read record of pod %q: %w", c.Pod.Name, err)
 	}
-	if data, ok := c.Extensions[extensionMemory]; ok {
-		if err := json.Unmarshal(data, &sb.Memory); err != nil {
+	for extension, value := range map[string]any{extensionMemory: &sb.Memory, extensionHalt: &sb.Halt} {
+		data, ok := c.Extensions[extension]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal(data, value); err != nil {
 			return nil, fmt.Errorf("read record of pod %q: %w", c.Pod.Name, err)
 		}
 	}
@@ -105,7 +163,7 @@ func state(pause *container.Container, memory Memory) State {
 		return Dead
 	case (pause.State == container.Running || pause.State == container.Unknown) && len(memory.IPs) > 0:
 		return Ready
-	case pause.State == container.Running, pause.State == container.Created, pause.State == container.Unknown:
+	case pause.State == container.Running, pause.State == container.Created:
 		// Its namespaces are there from its creation.
 		return Pausing
 	case len(memory.IPs) > 0:

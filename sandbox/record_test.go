@@ -18,16 +18,17 @@ func TestState(t *testing.T) {
 		memory Memory
 		want   State
 	}{
-		"only a record":                      {container.Registered, Memory{}, Absent},
-		"pause made, no network":             {container.Created, Memory{}, Pausing},
-		"pause runs, no network":             {container.Running, Memory{}, Pausing},
-		"pause runs, network made":           {container.Running, made, Ready},
-		"its shim does not answer":           {container.Unknown, made, Ready},
-		"pause died":                         {container.Exited, made, Dead},
-		"pause died early":                   {container.Exited, Memory{}, Dead},
-		"the machine was restarted":          {container.Registered, made, Dead},
-		"taken down":                         {container.Registered, Memory{IPs: made.IPs, Stopped: true}, Stopped},
-		"taken down, pause still to be seen": {container.Running, Memory{IPs: made.IPs, Stopped: true}, Stopped},
+		"only a record":                        {container.Registered, Memory{}, Absent},
+		"pause made, no network":               {container.Created, Memory{}, Pausing},
+		"pause runs, no network":               {container.Running, Memory{}, Pausing},
+		"pause runs, network made":             {container.Running, made, Ready},
+		"its shim does not answer":             {container.Unknown, made, Ready},
+		"being made, its shim does not answer": {container.Unknown, Memory{}, Absent},
+		"pause died":                           {container.Exited, made, Dead},
+		"pause died early":                     {container.Exited, Memory{}, Dead},
+		"the machine was restarted":            {container.Registered, made, Dead},
+		"taken down":                           {container.Registered, Memory{IPs: made.IPs, Stopped: true}, Stopped},
+		"taken down, pause still to be seen":   {container.Running, Memory{IPs: made.IPs, Stopped: true}, Stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

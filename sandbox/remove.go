@@ -105,7 +105,8 @@ func (s *Store) stopPause(ctx context.Context, sb *Sandbox) error {
 	return s.stopTask(ctx, sb, sb.ID)
 }
 
-// stopTask kills a container at once and drops its task.
+// stopTask kills a container at once and drops its task, and what is left of it
+// if containerd has lost track of it.
 func (s *Store) stopTask(ctx context.Context, sb *Sandbox, id string) error {
 	err := s.containers.Kill(ctx, id)
 	if container.Hung(ctx, err) {
@@ -118,7 +119,16 @@ func (s *Store) stopTask(ctx context.Context, sb *Sandbox, id string) error {
 	if container.Hung(ctx, err) {
 		err = errors.Join(s.KillHung(sb), s.containers.DeleteTask(ctx, id))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.Discard(ctx, sb, id)
+}
+
+// Discard ends and takes away what is left of a container that has no task:
+// whoever kills a shim, or containerd, may leave processes that neither knows of.
+func (s *Store) Discard(ctx context.Context, sb *Sandbox, id string) error {
+	return errors.Join(s.cgroups.KillContainer(sb.UID(), id), s.containers.Discard(ctx, id))
 }
 
 // KillHung ends all processes of a pod, and its shim, which does not answer.
@@ -155,6 +165,11 @@ func (s *Store) removeRecord(ctx context.Context, sb *Sandbox) error {
 		return err
 	}
 	return s.containers.Remove(ctx, sb.ID)
+}
+
+// RemoveClaim removes the data of a claim that no pod uses.
+func (s *Store) RemoveClaim(ctx context.Context, namespace, name string) error {
+	return volume.RemoveClaim(ctx, s.claimDir(), namespace, name)
 }
 
 // Forget removes the directories of a pod of which there is no record.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	v1 "k8s.io/api/core/v1"
 
 	"podrun/container"
+	"podrun/container/env"
 	"podrun/container/image"
 	"podrun/container/oci"
 	"podrun/sandbox/cgroup"
@@ -22,7 +24,9 @@ type Config struct {
 	Root, RunDir string // podrun's directories
 	Containerd   string // stands for the containerd in use
 	NodeName     string
-	HostIPs      []string // of the machine, the preferred one first
+	HostIPs      []string        // of the machine, the preferred one first
+	BootID       string          // of the machine, another one after each reboot
+	Allocatable  v1.ResourceList // what all pods may have together
 	Machine      oci.Machine
 	Log          *slog.Logger
 }
@@ -34,6 +38,7 @@ type Store struct {
 	images     *image.Store
 	network    *network.Network
 	cgroups    *cgroup.Driver
+	volumes    sync.Map // a *sync.Mutex by pod's UID
 }
 
 // New makes a Store from the parts that it works with.
@@ -62,6 +67,10 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 	if err != nil {
 		return err
 	}
+	memory, err := encode(Memory{BootID: s.config.BootID})
+	if err != nil {
+		return err
+	}
 	if err := s.claim(string(pod.UID)); err != nil {
 		return err
 	}
@@ -69,7 +78,8 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 		Record:     container.Record{Kind: container.KindPause, Pod: container.RefOf(pod)},
 		Image:      pause,
 		Runtime:    runtimeSpec,
-		Extensions: map[string][]byte{extensionPod: data},
+		Class:      container.ClassOf(pod),
+		Extensions: map[string][]byte{extensionPod: data, extensionMemory: memory},
 	})
 	if err != nil {
 		return fmt.Errorf("write record of pod %q: %w", pod.Name, err)
@@ -83,7 +93,7 @@ func (s *Store) Load(ctx context.Context, uid string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromPause(pause)
+	return s.sandboxOf(pause)
 }
 
 // Observe returns the sandbox of a pod and the containers in it, as they are
@@ -105,7 +115,7 @@ func (s *Store) Observe(ctx context.Context, uid string) (*Sandbox, []container.
 	if pause == nil {
 		return nil, nil, fmt.Errorf("pod %s: %w", uid, errdefs.ErrNotFound)
 	}
-	sb, err := fromPause(pause)
+	sb, err := s.sandboxOf(pause)
 	return sb, others, err
 }
 
@@ -118,7 +128,7 @@ func (s *Store) List(ctx context.Context) ([]*Sandbox, error) {
 	}
 	list := make([]*Sandbox, 0, len(pauses))
 	for i := range pauses {
-		sb, err := fromPause(&pauses[i])
+		sb, err := s.sandboxOf(&pauses[i])
 		if err != nil {
 			// It must not keep anybody from the other pods.
 			s.config.Log.Error("pass over a pod", "error", err)
@@ -139,6 +149,11 @@ func (s *Store) SaveMemory(ctx context.Context, sb *Sandbox) error {
 	return s.save(ctx, sb, extensionMemory, sb.Memory)
 }
 
+// SaveHalt writes into the record whether the pod is to be stopped.
+func (s *Store) SaveHalt(ctx context.Context, sb *Sandbox) error {
+	return s.save(ctx, sb, extensionHalt, sb.Halt)
+}
+
 func (s *Store) save(ctx context.Context, sb *Sandbox, extension string, value any) error {
 	data, err := encode(value)
 	if err == nil {
@@ -150,10 +165,15 @@ func (s *Store) save(ctx context.Context, sb *Sandbox, extension string, value a
 	return nil
 }
 
-// Shared is what a container of the sandbox joins; the pause container runs.
+// Shared is what a container of the sandbox joins; the pause container runs. As
+// with a kubelet each container finds the hosts file as it was made, whatever
+// others wrote into it.
 func (s *Store) Shared(sb *Sandbox) (container.Shared, error) {
 	shared, err := s.shared(sb.Pod)
 	shared.PausePID = sb.PausePID
+	if err == nil && len(sb.Memory.IPs) > 0 {
+		err = files.WriteHosts(s.filesSpec(sb.Pod), sb.Memory.IPs)
+	}
 	return shared, err
 }
 
@@ -166,7 +186,7 @@ func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
 		Annotations:  map[string]string{"io.containerd.runc.v2.group": container.ID(uid, "", 0)},
 	}
 	for _, m := range files.Mounts(s.filesSpec(pod)) {
-		shared.Mounts = append(shared.Mounts, oci.Mount{Source: m.Source, Destination: m.Destination, ReadOnly: m.ReadOnly, Options: m.Options})
+		shared.Mounts = append(shared.Mounts, oci.Mount{Source: m.Source, Destination: m.Destination, ReadOnly: m.ReadOnly, Options: m.Options, WithRoot: m.WithRoot})
 	}
 	if !pod.Spec.HostNetwork {
 		shared.NetNS = network.NetNSPath(s.config.RunDir, uid)
@@ -176,12 +196,37 @@ func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
 
 // OOMKilled says whether a container of the sandbox lost a process for want of
 // memory; that is known as long as its task is there.
-func (s *Store) OOMKilled(sb *Sandbox, id string) bool {
+func (s *Store) OOMKilled(sb *Sandbox, id string) (killed bool, peak int64) {
 	return s.cgroups.OOMKilled(s.cgroups.Parent(sb.Pod), id)
 }
 
+// BootID is what the machine has another one of after each reboot.
+func (s *Store) BootID() string { return s.config.BootID }
+
+// sandboxOf reads a sandbox from its pause container.
+func (s *Store) sandboxOf(pause *container.Container) (*Sandbox, error) {
+	sb, err := fromPause(pause)
+	if err == nil {
+		sb.Rebooted = !sb.Memory.Stopped && sb.Memory.BootID != "" && sb.Memory.BootID != s.config.BootID
+	}
+	return sb, err
+}
+
+// NodeName is the machine's name.
+func (s *Store) NodeName() string { return s.config.NodeName }
+
 // HostIPs are the machine's addresses.
 func (s *Store) HostIPs() []string { return s.config.HostIPs }
+
+// Facts are what the containers of a sandbox are told of where they run.
+func (s *Store) Facts(sb *Sandbox) env.Facts {
+	return env.Facts{
+		NodeName:    s.config.NodeName,
+		HostIPs:     s.config.HostIPs,
+		PodIPs:      sb.Memory.IPs,
+		Allocatable: s.config.Allocatable,
+	}
+}
 
 // RootDir is the directory of a pod that survives a reboot.
 func (s *Store) RootDir(uid string) string { return filepath.Join(s.config.Root, "pods", uid) }
@@ -191,6 +236,9 @@ func (s *Store) RunDir(uid string) string { return filepath.Join(s.config.RunDir
 
 // LogDir is where the logs of a pod's containers are.
 func (s *Store) LogDir(uid string) string { return filepath.Join(s.RootDir(uid), "logs") }
+
+// claimDir is where the data of claims is.
+func (s *Store) claimDir() string { return filepath.Join(s.config.Root, "claims") }
 
 // VolumeDir is where the pod's own volumes are.
 func (s *Store) VolumeDir(uid string) string { return filepath.Join(s.RootDir(uid), "volumes") }

@@ -62,7 +62,7 @@ func (in *instance) run(tb testing.TB, args ...string) result {
 // input runs podrun with a standard input.
 func (in *instance) input(tb testing.TB, stdin string, args ...string) result {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience*lab.slowness)
 	defer cancel()
 	cmd := in.command(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"podrun/test/leakcheck"
@@ -63,7 +65,7 @@ func TestCrash(t *testing.T) {
 
 var (
 	victims = []string{"cli", "supervisor", "shim", "containerd"}
-	verbs   = []string{"up", "rm"}
+	verbs   = []string{"up", "debug", "rm"}
 )
 
 // crash causes crashes of one instance.
@@ -78,9 +80,9 @@ type crash struct {
 // measure takes the listing that each round has to come back to.
 func (c *crash) measure(t *testing.T) {
 	t.Helper()
-	c.took = map[string]time.Duration{
-		"up": c.in.input(t, c.manifest, "up", "-").want(t, 0).took,
-		"rm": c.in.run(t, "rm", "crash").want(t, 0).took,
+	c.took = map[string]time.Duration{}
+	for _, verb := range verbs {
+		c.took[verb] = c.in.input(t, c.manifest, c.args(verb)...).want(t, 0).took
 	}
 	eventually(t, settle, func() error {
 		if all := c.in.supervisors(t, 0); len(all) > 0 {
@@ -95,15 +97,24 @@ func (c *crash) measure(t *testing.T) {
 	t.Logf("undisturbed: %v", c.took)
 }
 
+// args are how a verb is called.
+func (c *crash) args(verb string) []string {
+	return map[string][]string{
+		"up":    {"up", "--timeout", "10s", "-"},
+		"debug": {"debug", "--timeout", "10s", "crash", "--target", "a", "--image", lab.probe, "--", "/probe", "-wait=-1s"},
+		"rm":    {"rm", "--timeout", "10s", "crash"},
+	}[verb]
+}
+
 // round starts a verb, kills the victim at a random moment of it, and cleans
 // up.
 func (c *crash) round(t *testing.T, victim, verb string) {
-	if verb == "rm" {
+	if verb != "up" {
 		c.in.input(t, c.manifest, "up", "-").want(t, 0)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience*lab.slowness)
 	defer cancel()
-	cmd := c.in.command(ctx, map[string][]string{"up": {"up", "--timeout", "10s", "-"}, "rm": {"rm", "--timeout", "10s", "crash"}}[verb]...)
+	cmd := c.in.command(ctx, c.args(verb)...)
 	cmd.Stdin = strings.NewReader(c.manifest)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -153,7 +164,7 @@ func killAll(all []leakcheck.Process) int {
 func (c *crash) compare(t *testing.T) {
 	t.Helper()
 	c.in.clean(t)
-	ctx, cancel := context.WithTimeout(t.Context(), settle)
+	ctx, cancel := context.WithTimeout(t.Context(), settle*lab.slowness)
 	defer cancel()
 	diff, err := leakcheck.Settle(ctx, c.machine, leakcheck.Machine)
 	if err != nil {
@@ -208,6 +219,28 @@ func (in *instance) onlySupervisor(t *testing.T) (all []leakcheck.Process) {
 	return all
 }
 
+// killSupervisor kills the only supervisor, and returns when it is gone: whoever
+// looks at its pod from then on finds that nobody owns it.
+func (in *instance) killSupervisor(t *testing.T) {
+	t.Helper()
+	pid := in.onlySupervisor(t)[0].PID
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pidfd)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ended := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	eventually(t, 5*time.Second, func() error {
+		if n, err := unix.Poll(ended, 0); n != 1 {
+			return fmt.Errorf("process %d is still there (%v)", pid, err)
+		}
+		return nil
+	})
+}
+
 // calls says whether a process has the directories of the instance on its
 // command line or in its environment.
 func (in *instance) calls(p leakcheck.Process) bool {
@@ -229,7 +262,7 @@ spec:
   containers: [{name: a, image: PROBE, args: ["-lines=%d", -every=2ms]}]
 `, lines))
 	for range 5 {
-		killAll(in.onlySupervisor(t))
+		in.killSupervisor(t)
 		time.Sleep(50 * time.Millisecond) // lines are written that nobody reads
 		in.ok(t, "ps")
 	}
@@ -261,7 +294,7 @@ spec:
   containers: [{name: a, image: PROBE, args: ["-term-code=9", -wait=-1s]}]
 `)
 	probe := process(t, pod, "/probe")
-	killAll(in.onlySupervisor(t))
+	in.killSupervisor(t)
 	_ = syscall.Kill(probe.PID, syscall.SIGTERM)
 	pod = in.phase(t, "unwatched", corev1.PodFailed)
 	if a := container(t, pod, "a"); a.State.Terminated == nil || a.State.Terminated.ExitCode != 9 {
@@ -314,4 +347,69 @@ spec:
 		}
 		return nil
 	})
+}
+
+// A containerd that was killed may not know of tasks any more whose processes
+// run and whose directories are in the way of the next ones. They are found.
+func TestLostTasks(t *testing.T) {
+	in := alone(t)
+	in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: lost}
+spec:
+  containers:
+  - {name: a, image: BUSYBOX, command: [sleep, "1000"]}
+  - {name: b, image: BUSYBOX, command: [sleep, "1000"]}
+`)
+	uid := in.uidsOf(t, "lost")[0]
+	pid, err := in.PID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	killAll(in.supervisors(t, 0)) // they would start containerd again
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killAll(in.shims(t))
+	before := processesOf(t, uid)
+	if len(before) != 3 {
+		t.Fatalf("of the pod there are the processes %v", before)
+	}
+	tasks := filepath.Join(in.RunDir, "containerd", "io.containerd.runtime.v2.task", "podrun")
+	if err := os.Rename(tasks, tasks+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	in.ok(t, "stack", "start")
+	if err := os.Rename(tasks+"-away", tasks); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		pod := in.pod(t, "lost")
+		for _, s := range pod.Status.ContainerStatuses {
+			if s.RestartCount != 1 || s.State.Running == nil {
+				return fmt.Errorf("container %s: %+v", s.Name, s)
+			}
+		}
+		return nil
+	})
+	after := processesOf(t, uid)
+	if len(after) != 3 || slices.ContainsFunc(after, func(pid int) bool { return slices.Contains(before, pid) }) {
+		t.Errorf("of the pod there are the processes %v, and were %v", after, before)
+	}
+}
+
+// processesOf lists the processes of a pod.
+func processesOf(t *testing.T, uid string) (pids []int) {
+	t.Helper()
+	all, err := leakcheck.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if strings.Contains(p.Cgroup, uid) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
 }

@@ -56,7 +56,7 @@ func watch(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), settle)
+		ctx, cancel := context.WithTimeout(context.Background(), settle*lab.slowness)
 		defer cancel()
 		diff, err := leakcheck.Settle(ctx, before, leakcheck.Machine)
 		if err != nil {
@@ -92,7 +92,7 @@ func empty(tb testing.TB) *instance {
 // (image layers, the network's configuration) is in the first listing.
 func (in *instance) prime(tb testing.TB) {
 	tb.Helper()
-	in.ok(tb, "pull", lab.busybox, lab.probe)
+	in.ok(tb, "pull", lab.busybox, lab.probe, lab.registry.Ref("nobody:1"), lab.registry.Ref("number:1"))
 	in.input(tb, manifest(`
 apiVersion: v1
 kind: Pod
@@ -144,7 +144,7 @@ func (in *instance) uids(tb testing.TB) (uids []string) {
 // or when anything on the machine speaks of one of the pods.
 func (in *instance) clean(tb testing.TB, uids ...string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), settle)
+	ctx, cancel := context.WithTimeout(context.Background(), settle*lab.slowness)
 	defer cancel()
 	base := in.base.Without(in.kept...)
 	diff, err := leakcheck.Settle(ctx, base, func(ctx context.Context) (leakcheck.Listing, error) {
@@ -186,7 +186,7 @@ func (in *instance) scrub(tb testing.TB) {
 	if tb.Failed() {
 		in.explain(tb)
 	}
-	deadline := time.Now().Add(settle)
+	deadline := time.Now().Add(settle * lab.slowness)
 	for len(in.processes(tb)) > 0 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // neverRestarts: exit codes decide the phase.
@@ -53,6 +55,13 @@ spec:
 		if end == nil || end.Reason != want || end.ExitCode != 137 {
 			t.Errorf("container %s: %+v, want %s", name, end, want)
 		}
+	}
+	said := in.ok(t, "describe", pod.Name)
+	_, most, ok := strings.Cut(said, "\n  container a: it ended with exit code 137 (OOMKilled: it needed more memory than its limit, 16Mi; the most it had was ")
+	most, _, _ = strings.Cut(most, ")")
+	peak, err := resource.ParseQuantity(most)
+	if !ok || err != nil || peak.Value() > 16<<20 || peak.Value() < 15<<20 {
+		t.Errorf("%v, %v of\n%s", err, most, said)
 	}
 }
 
@@ -106,7 +115,7 @@ spec:
 	eventually(t, 15*time.Second, waiting(2))
 	third := container(t, pod, "a").LastTerminationState.Terminated
 	// The times of the status are whole seconds.
-	if d := third.StartedAt.Sub(second.FinishedAt.Time); d < 9*time.Second || d > 13*time.Second {
+	if d := third.StartedAt.Sub(second.FinishedAt.Time); d < 9*time.Second || d > 10*time.Second+3*time.Second*lab.slowness {
 		t.Errorf("restarted after %v, want 10 s", d)
 	}
 }
@@ -118,11 +127,12 @@ apiVersion: v1
 kind: Pod
 metadata: {name: graceful}
 spec:
+  terminationGracePeriodSeconds: 600
   containers: [{name: a, image: PROBE, args: [-report, "-term-code=7", -wait=-1s]}]
 `)
 	lines := in.follow(t, "graceful")
 	r := in.run(t, "rm", "graceful").want(t, 0)
-	if r.stdout != "pod/graceful removed\n" || r.took > 5*time.Second {
+	if r.stdout != "pod/graceful removed\n" || r.took > 5*time.Second*lab.slowness {
 		t.Errorf("%q after %v", r.stdout, r.took)
 	}
 	if got := lines(); got[len(got)-1] != "got SIGTERM" {
@@ -142,7 +152,7 @@ spec:
   containers: [{name: a, image: PROBE, args: [-report, -ignore-term, -wait=-1s]}]
 `)
 	lines := in.follow(t, "stubborn")
-	if r := in.run(t, "rm", "stubborn").want(t, 0); r.took < 3*time.Second || r.took > 6*time.Second {
+	if r := in.run(t, "rm", "stubborn").want(t, 0); r.took < 3*time.Second || r.took > 3*time.Second+3*time.Second*lab.slowness {
 		t.Errorf("removed after %v, want 3 s", r.took)
 	}
 	if got := lines(); got[len(got)-1] != "ignored SIGTERM" {
@@ -156,9 +166,10 @@ apiVersion: v1
 kind: Pod
 metadata: {name: forced}
 spec:
+  terminationGracePeriodSeconds: 600
   containers: [{name: a, image: PROBE, args: [-ignore-term, -wait=-1s]}]
 `)
-	if r := in.run(t, "rm", "--force", "forced").want(t, 0); r.took > 2*time.Second {
+	if r := in.run(t, "rm", "--force", "forced").want(t, 0); r.took > 2*time.Second*lab.slowness {
 		t.Errorf("removed after %v", r.took)
 	}
 }
@@ -194,7 +205,7 @@ func (in *instance) follow(t *testing.T, pod string) func() []string {
 			if err != nil {
 				t.Errorf("logs -f: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(10 * time.Second * lab.slowness):
 			t.Fatal("logs -f does not end with the pod")
 		}
 		return lines
@@ -274,5 +285,55 @@ func rolledBack(t *testing.T, in *instance) {
 				t.Errorf("there is a pod %s", uids)
 			}
 		})
+	}
+}
+
+// TestSixteenAtOnce: of many calls that wish for the same pod and ConfigMap one
+// makes them, and all return when the pod runs.
+func TestSixteenAtOnce(t *testing.T) {
+	in := alone(t)
+	text := manifest(`
+apiVersion: v1
+kind: Pod
+metadata: {name: wished}
+spec:
+  containers: [{name: a, image: PROBE, args: [-wait=-1s]}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: wished}
+data: {k: v}
+`)
+	results := make([]result, 16)
+	var group sync.WaitGroup
+	for i := range results {
+		group.Go(func() { results[i] = in.input(t, text, "up", "-") })
+	}
+	group.Wait()
+	t.Cleanup(func() {
+		uids := in.uidsOf(t, "wished")
+		in.input(t, text, "down", "--force", "-").want(t, 0)
+		in.gone(t, uids...)
+	})
+	counts := map[string]int{}
+	for _, r := range results {
+		r.want(t, 0)
+		for line := range strings.Lines(r.stdout) {
+			counts[line]++
+		}
+	}
+	for line, want := range map[string]int{
+		"pod/wished created\n": 1, "pod/wished unchanged\n": 15,
+		"configmap/wished created\n": 1, "configmap/wished unchanged\n": 15,
+	} {
+		if counts[line] != want {
+			t.Errorf("%q %d times, want %d", line, counts[line], want)
+		}
+	}
+	if uids := in.uidsOf(t, "wished"); len(uids) != 1 {
+		t.Errorf("pods %v", uids)
+	}
+	if pod := in.pod(t, "wished"); container(t, pod, "a").State.Running == nil || container(t, pod, "a").RestartCount != 0 {
+		t.Errorf("status %+v", pod.Status)
 	}
 }

@@ -22,9 +22,10 @@ const settle = 20 * time.Second
 
 // lab is what all tests share. TestMain sets it up before the first one.
 var lab struct {
-	podrun   string     // the binary under test
-	dir      string     // for what is built, and an unpacked bundle
-	bundle   sync.Mutex // held while the unpacked bundle is linked
+	podrun   string        // the binary under test
+	slowness time.Duration // a factor: how much longer things may take
+	dir      string        // for what is built, and an unpacked bundle
+	bundle   sync.Mutex    // held while the unpacked bundle is linked
 	registry *images.Registry
 	busybox  string // reference of an image with a shell
 	probe    string // reference of an image with only the probe program
@@ -53,12 +54,15 @@ func run(m *testing.M) (code int, err error) {
 	if err := furnish(ctx); err != nil {
 		return 0, err
 	}
+	if lab.slowness, err = slowness(ctx); err != nil {
+		return 0, err
+	}
 	code = m.Run()
 	lab.registry.Close()
 	if err := os.RemoveAll(lab.dir); err != nil {
 		return code, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, settle)
+	ctx, cancel := context.WithTimeout(ctx, settle*lab.slowness)
 	defer cancel()
 	diff, err := leakcheck.Settle(ctx, before, leakcheck.Machine)
 	for _, line := range diff {
@@ -98,8 +102,8 @@ func furnish(ctx context.Context) (err error) {
 	if err := os.Symlink(lab.podrun, filepath.Join(lab.dir, "podrun")); err != nil {
 		return err
 	}
-	probe := filepath.Join(lab.dir, "probe")
-	if err := goBuild(ctx, probe, "podrun/test/probe"); err != nil {
+	probe, err := findProbe(ctx)
+	if err != nil {
 		return err
 	}
 	lab.images = map[string]v1.Image{}
@@ -108,6 +112,14 @@ func furnish(ctx context.Context) (err error) {
 	}
 	if lab.images["probe:1"], err = images.Static("probe", probe); err != nil {
 		return err
+	}
+	lab.images["probe:2"] = lab.images["probe:1"]
+	// The same busybox, for somebody else.
+	for name, user := range map[string]string{"nobody:1": "nobody", "number:1": "65534:5"} {
+		lab.images[name], err = images.With(lab.images["busybox:1"], func(c *v1.Config) { c.User = user })
+		if err != nil {
+			return err
+		}
 	}
 	if lab.registry, err = images.Serve("127.0.0.1:0"); err != nil {
 		return err
@@ -119,6 +131,15 @@ func furnish(ctx context.Context) (err error) {
 	}
 	lab.busybox, lab.probe = lab.registry.Ref("busybox:1"), lab.registry.Ref("probe:1")
 	return nil
+}
+
+// findProbe returns the program that tells tests what it finds in its container.
+func findProbe(ctx context.Context) (string, error) {
+	if bin := os.Getenv("PODRUN_PROBE"); bin != "" {
+		return bin, nil
+	}
+	bin := filepath.Join(lab.dir, "probe")
+	return bin, goBuild(ctx, bin, "podrun/test/probe")
 }
 
 // goBuild builds a static executable.

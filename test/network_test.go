@@ -1,11 +1,17 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	corev1 "k8s.io/api/core/v1"
 
 	"podrun/test/report"
 )
@@ -126,7 +132,92 @@ spec:
 	}
 }
 
-// hostNetwork: such a pod has the machine's network and host name.
+// bothFamilies: pods reach each other by IPv4 and by IPv6, and the machine reaches
+// them by their addresses and their host ports; containers are told both addresses.
+func bothFamilies(t *testing.T, in *instance) {
+	p, p6 := port(t), port(t)
+	machine6 := hostIPv6(t)
+	a := in.up(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: dual-a}
+spec:
+  containers:
+  - name: a
+    image: PROBE
+    args: ["-http=:80", -wait=-1s]
+    env: [{name: IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}]
+    ports: [{containerPort: 80, hostPort: %d}, {containerPort: 80, hostPort: %d, hostIP: "%s"}]
+`, p, p6, machine6))
+	b := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: dual-b}
+spec:
+  containers: [{name: b, image: BUSYBOX, command: [sleep, "1000"]}]
+`)
+	a4, a6 := families(t, a)
+	b4, b6 := families(t, b)
+	for _, address := range []string{addr(a4, 80), addr(a6, 80), local(p), addr(machine6, p), addr(machine6, p6)} {
+		r := ask(t, address, "/etc/hosts")
+		if !slices.Contains(r.Env, "IPS="+a4+","+a6) {
+			t.Errorf("%s: the environment is %q", address, r.Env)
+		}
+		if got := r.Files["/etc/hosts"].Data; got != hostsStart+hostsLines(a, "dual-a") {
+			t.Errorf("%s: /etc/hosts is\n%s", address, got)
+		}
+	}
+	if _, err := get(local(p6)); err == nil {
+		t.Errorf("a host port of %s answers on 127.0.0.1", machine6)
+	}
+	for _, ip := range []string{a4, a6} {
+		if got := in.ok(t, "exec", "dual-b", "--", "wget", "-qO-", "http://"+addr(ip, 80)+"/"); !strings.Contains(got, "dual-a") {
+			t.Errorf("pod to pod by %s: %q", ip, got)
+		}
+	}
+	addresses := in.ok(t, "exec", "dual-b", "--", "ip", "-o", "addr", "show", "eth0")
+	for _, want := range []string{"inet " + b4 + "/24 ", "inet6 " + b6 + "/64 scope global "} {
+		if !strings.Contains(addresses, want) {
+			t.Errorf("no %q in\n%s", want, addresses)
+		}
+	}
+	if !strings.Contains(in.ok(t, "ps"), a4) {
+		t.Errorf("ps does not show %s", a4)
+	}
+}
+
+// hostIPv6 gives the machine an IPv6 address on lo.
+func hostIPv6(t *testing.T) string {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip, err := netlink.ParseAddr(fmt.Sprintf("2001:db8:%x::1/128", os.Getpid()&0xffff))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(lo, ip); err != nil {
+		t.Fatalf("IPv6 is needed: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := netlink.AddrDel(lo, ip); err != nil {
+			t.Error(err)
+		}
+	})
+	return ip.IP.String()
+}
+
+// families are a pod's addresses, IPv4 first.
+func families(t *testing.T, pod *corev1.Pod) (ipv4, ipv6 string) {
+	t.Helper()
+	ips := pod.Status.PodIPs
+	if len(ips) != 2 || net.ParseIP(ips[0].IP).To4() == nil || net.ParseIP(ips[1].IP).To4() != nil || pod.Status.PodIP != ips[0].IP {
+		t.Fatalf("pod %s has the addresses %s and %+v", pod.Name, pod.Status.PodIP, ips)
+	}
+	return ips[0].IP, ips[1].IP
+}
+
 func hostNetwork(t *testing.T, in *instance) {
 	p := port(t)
 	pod := in.up(t, fmt.Sprintf(`
@@ -192,7 +283,14 @@ metadata: {name: fds}
 spec:
   containers: [{name: a, image: PROBE, args: [-report, "-http=:80", -wait=-1s]}]
 `)
-	first := unmarshal[report.Report](t, firstLine(in.ok(t, "logs", pod.Name)))
+	var line string
+	eventually(t, 5*time.Second, func() error {
+		if line = firstLine(in.ok(t, "logs", pod.Name)); line == "" {
+			return errors.New("nothing is logged")
+		}
+		return nil
+	})
+	first := unmarshal[report.Report](t, line)
 	for _, fd := range first.Descriptors {
 		number, target, _ := strings.Cut(fd, " ")
 		// Go's own: its poller, its look at the processor limits, and at these.

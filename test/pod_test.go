@@ -37,9 +37,11 @@ func decode(tb testing.TB, text string) *corev1.Pod {
 	return pod
 }
 
-// eventually fails the test when check still returns an error after d.
+// eventually fails the test when check still returns an error after d, or longer
+// on a slow machine.
 func eventually(tb testing.TB, d time.Duration, check func() error) {
 	tb.Helper()
+	d *= lab.slowness
 	deadline := time.Now().Add(d)
 	for {
 		err := check()
@@ -163,7 +165,7 @@ func process(tb testing.TB, pod *corev1.Pod, name string) leakcheck.Process {
 // gone fails the test when anything on the machine still speaks of a UID.
 func (in *instance) gone(tb testing.TB, uids ...string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), settle)
+	ctx, cancel := context.WithTimeout(context.Background(), settle*lab.slowness)
 	defer cancel()
 	diff, err := leakcheck.Settle(ctx, leakcheck.Listing{}, func(ctx context.Context) (leakcheck.Listing, error) {
 		l, err := leakcheck.Take(ctx, in.Instance)

@@ -1,12 +1,17 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // limits: the cgroups of the pod and of its container say what the manifest
@@ -44,6 +49,58 @@ spec:
 	}
 }
 
+// podResources: what is said of the pod as a whole limits it, and its containers
+// that say nothing; it makes the QoS class too. Space is not limited, and that
+// is said.
+func podResources(t *testing.T, in *instance) {
+	text := manifest(`
+apiVersion: v1
+kind: Pod
+metadata: {name: whole}
+spec:
+  resources: {requests: {cpu: 500m, memory: 64Mi}, limits: {cpu: 500m, memory: 64Mi}}
+  containers:
+  - {name: a, image: PROBE, args: [-wait=-1s]}
+  - name: b
+    image: BUSYBOX
+    command: [sleep, "1000"]
+    resources: {limits: {cpu: 100m, memory: 32Mi, ephemeral-storage: 1Gi}}
+`)
+	in.later(t, text)
+	r := in.input(t, text, "up", "-").want(t, 0)
+	if !strings.Contains(r.stderr, "ignored on one machine: containers[1].resources.limits[ephemeral-storage]") {
+		t.Errorf("it says %s", r.stderr)
+	}
+	pod := in.pod(t, "whole")
+	if pod.Status.QOSClass != "Guaranteed" {
+		t.Errorf("QoS class %s", pod.Status.QOSClass)
+	}
+	parent := "/podrun/pod" + string(pod.UID)
+	for name, test := range map[string]struct {
+		group           string
+		shares          string
+		quota, memory   string
+		quota2, memory2 string
+	}{
+		"the pod":                     {parent, "512", "50000", "67108864", "50000 100000", "67108864"},
+		"a container without its own": {process(t, pod, "/probe").Cgroup, "512", "50000", "67108864", "50000 100000", "67108864"},
+		"a container":                 {process(t, pod, "sleep").Cgroup, "102", "10000", "33554432", "10000 100000", "33554432"},
+	} {
+		if !strings.HasPrefix(test.group, parent) {
+			t.Errorf("%s is in %s", name, test.group)
+		}
+		for _, file := range []struct{ controller, v1, v2, value, value2 string }{
+			{"cpu", "cpu.shares", "", test.shares, ""},
+			{"cpu", "cpu.cfs_quota_us", "cpu.max", test.quota, test.quota2},
+			{"memory", "memory.limit_in_bytes", "memory.max", test.memory, test.memory2},
+		} {
+			if got, want := cgroupFile(t, test.group, file.controller, file.v1, file.v2, file.value, file.value2); got != want {
+				t.Errorf("%s of %s is %s, want %s", file.v1, name, got, want)
+			}
+		}
+	}
+}
+
 // cgroupFile reads a file of a cgroup, v1 where the controller has a hierarchy
 // of its own and v2 elsewhere, and returns with it the value to be expected
 // there. An empty name in v2 stands for a file that is not compared.
@@ -69,7 +126,7 @@ func sandboxFiles(t *testing.T, in *instance) {
 	pod := in.up(t, `
 apiVersion: v1
 kind: Pod
-metadata: {name: files}
+metadata: {name: sharedfiles}
 spec:
   hostname: chosen
   containers: [{name: a, image: PROBE, args: ["-http=:80", -wait=-1s]}]
@@ -77,7 +134,7 @@ spec:
 	r := ask(t, addr(pod.Status.PodIP, 80), "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm")
 	hosts := "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n" +
-		pod.Status.PodIP + "\tchosen\n"
+		hostsLines(pod, "chosen")
 	if got := r.Files["/etc/hosts"].Data; got != hosts {
 		t.Errorf("/etc/hosts is\n%s", got)
 	}
@@ -89,6 +146,9 @@ spec:
 	}
 	if mode, opts := r.Files["/dev/shm"].Mode, r.Mounts["/dev/shm"]; mode != "dtrwxrwxrwx" || !strings.Contains(opts, "size=65536k") {
 		t.Errorf("/dev/shm has mode %s, options %s", mode, opts)
+	}
+	if opts := r.Mounts["/"]; !strings.Contains(opts, "volatile") {
+		t.Errorf("the end of a container waits for the disk: its root has options %s", opts)
 	}
 }
 
@@ -193,6 +253,58 @@ spec:
 			t.Errorf("%s holds %q: %v", name, data, err)
 		}
 	}
+}
+
+// hostPathChanges: however often something else takes the place of a directory, a
+// container that demands one finds one, or is not made.
+func hostPathChanges(t *testing.T, in *instance) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "path"), filepath.Join(dir, "other")
+	if err := errors.Join(os.Mkdir(path, 0o755), os.WriteFile(other, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+				if err := unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, other, unix.RENAME_EXCHANGE); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	defer group.Wait()
+	defer close(done)
+	text := manifest(fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: changes}
+spec:
+  volumes: [{name: v, hostPath: {path: %s, type: Directory}}, {name: seen}]
+  containers:
+  - {name: a, image: BUSYBOX, command: [sleep, "1000"], volumeMounts: [{name: seen, mountPath: /seen}]}
+  - name: b
+    image: BUSYBOX
+    command: [sh, -c, "stat -c %%F /v >> /seen/types; exit 1"]
+    volumeMounts: [{name: v, mountPath: /v}, {name: seen, mountPath: /seen}]
+`, path))
+	in.later(t, text)
+	in.input(t, text, "up", "-d", "-", "--backoff-base", "10ms").want(t, 0)
+	eventually(t, 60*time.Second, func() error {
+		types := in.run(t, "exec", "changes", "-c", "a", "--", "cat", "/seen/types").stdout
+		if strings.Count(types, "directory\n") != strings.Count(types, "\n") {
+			t.Fatalf("mounted was a\n%s", types)
+		}
+		if strings.Count(types, "\n") < 6 {
+			return fmt.Errorf("seen only\n%s", types)
+		}
+		return nil
+	})
 }
 
 // manyAtOnce: pods that are made and removed at the same time get along.

@@ -27,8 +27,10 @@ import (
 //
 //	code N COMMAND...         runs it, and wants this exit code
 //	field FILE PATH WANT      compares a value of a JSON object: PATH as in kubectl -o jsonpath
+//	same FILE FILE PATH           compares the values of two JSON objects at PATH
 //	object Pod|PodList FILE   reads a JSON object strictly
 //	phase POD PHASE           waits until a pod is in a phase
+//	reason POD REASON         waits until its first container waits for this reason
 //	answers ADDRESS WORD      waits until an HTTP server's answer has the word
 //	may-leave CLASS...        what is allowed to stay behind, such as image
 //	archive oci|docker FILE REFERENCE
@@ -40,7 +42,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "field": field, "object": object, "phase": awaitPhase,
+			"code": code, "field": field, "same": same, "object": object, "phase": awaitPhase, "reason": awaitReason,
 			"answers": answers, "may-leave": mayLeave, "archive": archive,
 		},
 	})
@@ -111,15 +113,30 @@ func field(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: field file path want")
 	}
+	if got := value(ts, args[0], args[1]); (got == args[2]) == neg {
+		ts.Fatalf("%s is %q", args[1], got)
+	}
+}
+
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: same file file path")
+	}
+	one, other := value(ts, args[0], args[2]), value(ts, args[1], args[2])
+	if (one == other) == neg {
+		ts.Fatalf("%s is %q and %q", args[2], one, other)
+	}
+}
+
+// value is what stands at a path of a JSON object in a file.
+func value(ts *testscript.TestScript, file, expression string) string {
 	var object any
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &object))
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &object))
 	path := jsonpath.New("field")
-	ts.Check(path.Parse("{" + args[1] + "}"))
+	ts.Check(path.Parse("{" + expression + "}"))
 	var got strings.Builder
 	ts.Check(path.Execute(&got, object))
-	if (got.String() == args[2]) == neg {
-		ts.Fatalf("%s is %q", args[1], got.String())
-	}
+	return got.String()
 }
 
 func object(ts *testscript.TestScript, neg bool, args []string) {
@@ -135,15 +152,33 @@ func awaitPhase(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: phase pod phase")
 	}
-	for deadline := time.Now().Add(settle); ; time.Sleep(look) {
+	await(ts, args, func(pod corev1.Pod) string { return string(pod.Status.Phase) })
+}
+
+func awaitReason(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: reason pod reason")
+	}
+	await(ts, args, func(pod corev1.Pod) string {
+		if len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].State.Waiting == nil {
+			return ""
+		}
+		return pod.Status.ContainerStatuses[0].State.Waiting.Reason
+	})
+}
+
+// await waits until a pod, the first argument, has what the second one says.
+func await(ts *testscript.TestScript, args []string, of func(corev1.Pod) string) {
+	for deadline := time.Now().Add(settle * lab.slowness); ; time.Sleep(look) {
 		ts.Check(ts.Exec("podrun", "inspect", "-o", "json", args[0]))
 		var pod corev1.Pod
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &pod))
-		if string(pod.Status.Phase) == args[1] {
+		got := of(pod)
+		if got == args[1] {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s is %s", args[0], pod.Status.Phase)
+			ts.Fatalf("%s is %q", args[0], got)
 		}
 	}
 }
@@ -152,7 +187,7 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: answers address word")
 	}
-	for deadline := time.Now().Add(settle); ; time.Sleep(look) {
+	for deadline := time.Now().Add(settle * lab.slowness); ; time.Sleep(look) {
 		text, err := page(args[0])
 		if strings.Contains(text, args[1]) {
 			return

@@ -85,6 +85,37 @@ func TestPods(t *testing.T) {
 	}
 }
 
+// TestPodLines: what is printed of pods as they change is one table, and says of
+// each change what is new.
+func TestPodLines(t *testing.T) {
+	t.Parallel()
+	for _, format := range []Format{Short, Wide, Name, JSON, YAML} {
+		var b bytes.Buffer
+		lines := NewPodLines(&b, format)
+		pods := newPods()
+		pods[0].UID, pods[1].UID = "u1", "u2"
+		write := func(now time.Time, pods ...v1.Pod) {
+			t.Helper()
+			if err := lines.Write(pods, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(noon)
+		write(noon, pods...)
+		pods[0].Labels = map[string]string{"a": "b"}
+		write(noon.Add(time.Hour), pods[0]) // nothing that the table shows
+		pods[1].Status.Phase = v1.PodSucceeded
+		write(noon.Add(time.Hour), pods[1])
+		if err := lines.Gone(&pods[0], noon.Add(2*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := pods[1]
+		elsewhere.UID, elsewhere.Namespace = "u3", "elsewhere"
+		write(noon.Add(time.Hour), elsewhere)
+		golden(t, "watch-"+string(format)+".txt", b.Bytes())
+	}
+}
+
 // TestRoundTrip: what is written is read as the same objects.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
@@ -139,6 +170,20 @@ func TestQuote(t *testing.T) {
 	} {
 		if got := Quote(in); got != want {
 			t.Errorf("Quote(%q) is %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                        "",
+		"pull \"zwölf\":\n\tno ✓": "pull \"zwölf\":\n\tno ✓",
+		"a\x1b[2Jb\r\n":           "a\\x1b[2Jb\\r\n",
+		"\xff\ufffd \u202e":       "\\xff\\ufffd \\u202e",
+	} {
+		if got := Escape(in); got != want {
+			t.Errorf("Escape(%q) is %q, want %q", in, got, want)
 		}
 	}
 }

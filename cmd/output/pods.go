@@ -62,8 +62,12 @@ func Pods(w io.Writer, pods []v1.Pod, format Format, now time.Time) error {
 		}
 		return object(w, list, format)
 	default:
-		header, rows := podTable(pods, format == Wide, now)
-		return Table(w, header, rows)
+		namespaced := namespaces(pods) > 1
+		rows := make([][]string, 0, len(pods))
+		for i := range pods {
+			rows = append(rows, podRow(&pods[i], status.Line(&pods[i], now), format == Wide, namespaced))
+		}
+		return Table(w, podHeader(format == Wide, namespaced), rows)
 	}
 }
 
@@ -74,6 +78,9 @@ func typed(pod v1.Pod) v1.Pod {
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
 	return pod
 }
+
+// Value writes a value that is no Kubernetes object, in JSON or YAML.
+func Value(w io.Writer, value any, format Format) error { return object(w, value, format) }
 
 // object writes a value. JSON escapes what a user may have put into it but for
 // DEL and the C1 controls, which can only stand in its strings.
@@ -114,28 +121,26 @@ func escapeControls(text []byte) []byte {
 	return b.Bytes()
 }
 
-func podTable(pods []v1.Pod, wide bool, now time.Time) (header []string, rows [][]string) {
-	header = []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"}
+func podHeader(wide, namespaced bool) []string {
+	header := []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"}
 	if wide {
 		header = append(header, "PORTS", "IMAGES", "UID")
 	}
-	namespaced := namespaces(pods) > 1
 	if namespaced {
 		header = append([]string{"NAMESPACE"}, header...)
 	}
-	for i := range pods {
-		pod := &pods[i]
-		line := status.Line(pod, now)
-		row := []string{pod.Name, line.Ready, line.Status, line.Restarts, line.Age, line.IP}
-		if wide {
-			row = append(row, orNone(ports(pod)), orNone(images(pod)), string(pod.UID))
-		}
-		if namespaced {
-			row = append([]string{pod.Namespace}, row...)
-		}
-		rows = append(rows, row)
+	return header
+}
+
+func podRow(pod *v1.Pod, line status.Summary, wide, namespaced bool) []string {
+	row := []string{pod.Name, line.Ready, line.Status, line.Restarts, line.Age, line.IP}
+	if wide {
+		row = append(row, orNone(ports(pod)), orNone(images(pod)), string(pod.UID))
 	}
-	return header, rows
+	if namespaced {
+		row = append([]string{pod.Namespace}, row...)
+	}
+	return row
 }
 
 func namespaces(pods []v1.Pod) int {

@@ -94,7 +94,7 @@ func TestEnsure(t *testing.T) {
 			push(t, ref, authn.Anonymous)
 			ensure := func(policy core.PullPolicy) (*Image, string) {
 				t.Helper()
-				image, err := s.Ensure(t.Context(), ref, policy, nil)
+				image, err := s.Ensure(t.Context(), Want{Ref: ref, Policy: policy}, nil)
 				var e *Error
 				if errors.As(err, &e) {
 					return nil, e.Reason + ": " + e.Message
@@ -151,14 +151,14 @@ func TestEnsureMends(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Ensure(t.Context(), ref, core.PullNever, nil); err != nil || !unpacked(t, s, image) {
+	if _, err := s.Ensure(t.Context(), Want{Ref: ref, Policy: core.PullNever}, nil); err != nil || !unpacked(t, s, image) {
 		t.Errorf("unpack: %v", err)
 	}
 	record, _ := s.client.ImageService().Get(t.Context(), image.Name)
 	if err := s.client.ContentStore().Delete(t.Context(), record.Target.Digest); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Ensure(t.Context(), ref, core.PullIfNotPresent, nil); err != nil {
+	if _, err := s.Ensure(t.Context(), Want{Ref: ref, Policy: core.PullIfNotPresent}, nil); err != nil {
 		t.Errorf("fetch what is missing: %v", err)
 	}
 }
@@ -275,10 +275,11 @@ func TestCredentialsOfMirrors(t *testing.T) {
 	t.Parallel()
 	keys := &keychain{password: "x"}
 	s := New(nil, "", WithKeychain(keys))
-	creds, err := s.credentials("docker.io/library/busybox")
-	if err != nil {
-		t.Fatal(err)
+	all, err := s.credentials("docker.io/library/busybox", nil)
+	if err != nil || len(all) != 1 {
+		t.Fatal(len(all), err)
 	}
+	creds := all[0]
 	for host, want := range map[string]string{
 		"registry-1.docker.io": "index.docker.io/library/busybox",
 		"mirror.example:5000":  "mirror.example:5000",
@@ -356,7 +357,7 @@ func TestLoad(t *testing.T) {
 				if len(loaded) != 1 || !strings.HasPrefix(loaded[0].Name, test.want) || !unpacked(t, s, &loaded[0]) {
 					t.Fatalf("loaded %+v", loaded)
 				}
-				if got, err := s.Ensure(t.Context(), loaded[0].Name, core.PullNever, nil); err != nil || got.Config.Entrypoint[0] != "/app" {
+				if got, err := s.Ensure(t.Context(), Want{Ref: loaded[0].Name, Policy: core.PullNever}, nil); err != nil || got.Config.Entrypoint[0] != "/app" {
 					t.Errorf("%+v, %v", got, err)
 				}
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/distribution/reference"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sirupsen/logrus"
+	v1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -35,13 +36,18 @@ const (
 
 // A puller fetches an image and stores it under a name. It may leave unpacking
 // to its caller.
-type puller func(ctx context.Context, name string, creds *credentials, r *reporter) error
+type puller func(ctx context.Context, named reference.Named, creds *credentials, r *reporter) error
 
 // Pull contacts the registry, fetches what of the image is not there yet, and
 // unpacks it. It blocks until then. progress may be nil; it is not called after
 // Pull has returned. Registries on this machine are spoken to without TLS when
 // they have none. Errors are *Error, except when ctx is done.
 func (s *Store) Pull(ctx context.Context, ref string, progress func(Progress)) (*Image, error) {
+	return s.pullWith(ctx, ref, nil, progress)
+}
+
+// pullWith is Pull with the credentials that secrets hold.
+func (s *Store) pullWith(ctx context.Context, ref string, secrets []v1.Secret, progress func(Progress)) (*Image, error) {
 	named, err := parse(ref)
 	if err != nil {
 		return nil, err
@@ -50,7 +56,7 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(Progress)) (
 	ctx = log.WithLogger(ctx, quiet())
 	r := &reporter{ref: ref, report: progress}
 	defer r.close()
-	image, err := s.pull(ctx, named, r)
+	image, err := s.pull(ctx, named, secrets, r)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("pull %q: %w", ref, context.Cause(ctx))
 	}
@@ -60,8 +66,10 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(Progress)) (
 	return image, nil
 }
 
-func (s *Store) pull(ctx context.Context, named reference.Named, r *reporter) (image *Image, err error) {
-	creds, err := s.credentials(named.Name())
+// pull tries all credentials in turn, for as long as the registry wants others.
+// The error is that of the first ones.
+func (s *Store) pull(ctx context.Context, named reference.Named, secrets []v1.Secret, r *reporter) (*Image, error) {
+	all, err := s.credentials(named.Name(), secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +77,34 @@ func (s *Store) pull(ctx context.Context, named reference.Named, r *reporter) (i
 	if err != nil {
 		return nil, err
 	}
+	var first error
+	for _, creds := range all {
+		image, err := s.try(ctx, pull, named, creds, r)
+		if err == nil {
+			return image, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !wantsOther(err) {
+			break
+		}
+	}
+	return nil, first
+}
+
+// wantsOther tells that somebody else might get the image. Registries hide what
+// is not for everybody.
+func wantsOther(err error) bool {
+	class := classify(err)
+	return class == errdefs.ErrUnauthenticated || class == errdefs.ErrPermissionDenied ||
+		errdefs.IsUnauthorized(err) || errdefs.IsPermissionDenied(err) || errdefs.IsNotFound(err)
+}
+
+// try pulls with one of the credentials.
+func (s *Store) try(ctx context.Context, pull puller, named reference.Named, creds *credentials, r *reporter) (image *Image, err error) {
 	err = s.leased(ctx, func(ctx context.Context) error {
-		err := pull(ctx, named.String(), creds, r)
+		err := pull(ctx, named, creds, r)
 		if err != nil {
 			return errors.Join(err, creds.failure())
 		}
@@ -116,8 +150,8 @@ func major(version string) int {
 }
 
 // transfer has containerd fetch the image.
-func (s *Store) transfer(ctx context.Context, name string, creds *credentials, r *reporter) error {
-	source, err := registry.NewOCIRegistry(ctx, name, registry.WithCredentials(creds), registry.WithHostDir(s.hostDir))
+func (s *Store) transfer(ctx context.Context, named reference.Named, creds *credentials, r *reporter) error {
+	source, err := registry.NewOCIRegistry(ctx, named.String(), registry.WithCredentials(creds), registry.WithHostDir(s.hostDir(named)))
 	if err != nil {
 		return err
 	}
@@ -126,15 +160,26 @@ func (s *Store) transfer(ctx context.Context, name string, creds *credentials, r
 	if s.snapshotter == defaults.DefaultSnapshotter { // of others containerd may not know
 		opts = append(opts, transferimage.WithUnpack(platform, s.snapshotter))
 	}
-	err = s.client.Transfer(ctx, source, transferimage.NewStore(name, opts...), transfer.WithProgress(func(p transfer.Progress) {
+	err = s.client.Transfer(ctx, source, transferimage.NewStore(named.String(), opts...), transfer.WithProgress(func(p transfer.Progress) {
 		if status, ok := states[p.Event]; ok && p.Desc != nil && images.IsLayerType(p.Desc.MediaType) {
 			r.tell(Progress{Layer: p.Desc.Digest.String(), Status: status, Current: p.Progress, Total: max(p.Total, p.Desc.Size)})
 		}
 	}))
 	if errdefs.IsNotImplemented(err) {
-		return s.fetch(ctx, name, creds, r)
+		return s.fetch(ctx, named, creds, r)
 	}
 	return err
+}
+
+// hostDir is the first of the directories that has something for an image's
+// registry, empty when none has.
+func (s *Store) hostDir(named reference.Named) string {
+	for _, dir := range s.hostDirs {
+		if _, err := config.HostDirFromRoot(dir)(reference.Domain(named)); err == nil {
+			return dir
+		}
+	}
+	return ""
 }
 
 // states are the transfer service's names for what becomes of a layer.
@@ -148,10 +193,10 @@ var states = map[string]string{
 }
 
 // fetch fetches the image in this process.
-func (s *Store) fetch(ctx context.Context, name string, creds *credentials, r *reporter) error {
+func (s *Store) fetch(ctx context.Context, named reference.Named, creds *credentials, r *reporter) error {
 	options := config.HostOptions{Credentials: func(host string) (string, string, error) { return creds.lookup(ctx, host) }}
-	if s.hostDir != "" {
-		options.HostDir = config.HostDirFromRoot(s.hostDir)
+	if dir := s.hostDir(named); dir != "" {
+		options.HostDir = config.HostDirFromRoot(dir)
 	}
 	layers := make(chan imagespec.Descriptor)
 	watched := make(chan struct{})
@@ -164,7 +209,7 @@ func (s *Store) fetch(ctx context.Context, name string, creds *credentials, r *r
 		stop()
 		<-watched
 	}()
-	_, err := s.client.Pull(ctx, name,
+	_, err := s.client.Pull(ctx, named.String(),
 		containerd.WithPullUnpack,
 		containerd.WithPullSnapshotter(s.snapshotter),
 		containerd.WithPlatformMatcher(s.platform),

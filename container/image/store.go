@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/uuid"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -37,7 +38,7 @@ type Store struct {
 	snapshotter string
 	platform    platforms.MatchComparer
 	keychain    authn.Keychain
-	hostDir     string
+	hostDirs    []string
 
 	pulling sync.Mutex
 	puller  puller // chosen at the first pull
@@ -52,10 +53,12 @@ func WithKeychain(keychain authn.Keychain) Option {
 	return func(s *Store) { s.keychain = keychain }
 }
 
-// WithHostDir sets a directory of registry configurations as containerd has
-// them (<registry>/hosts.toml). By default there is none.
-func WithHostDir(dir string) Option {
-	return func(s *Store) { s.hostDir = dir }
+// WithHostDirs sets directories of registry configurations as containerd has
+// them: REGISTRY/hosts.toml, with mirrors, certificates and so on, or _default.
+// For each registry the first directory counts that has something for it. By
+// default there are none.
+func WithHostDirs(dirs ...string) Option {
+	return func(s *Store) { s.hostDirs = dirs }
 }
 
 // WithClientPull makes this process fetch images itself, as is done for
@@ -71,7 +74,7 @@ func New(client *containerd.Client, snapshotter string, opts ...Option) *Store {
 		client:      client,
 		snapshotter: snapshotter,
 		platform:    platforms.Default(),
-		keychain:    authn.DefaultKeychain,
+		keychain:    dockerKeychain{helperTime: helperTime},
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -246,19 +249,22 @@ func (s *Store) unpackRecord(ctx context.Context, record images.Image) error {
 
 // leased runs f so that nothing of what it creates is collected as garbage
 // meanwhile.
-func (s *Store) leased(ctx context.Context, f func(context.Context) error) (err error) {
-	leased, release, err := s.client.WithLease(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
-	if err != nil {
+func (s *Store) leased(ctx context.Context, f func(context.Context) error) error {
+	manager, id := s.client.LeasesService(), "podrun-image-"+uuid.NewString()
+	// Neither call is broken off with ctx: one that was may be heard all the
+	// same, and later than the next one.
+	create, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if _, err := manager.Create(create, leases.WithID(id), leases.WithExpiration(leaseTime)); err != nil {
 		return fmt.Errorf("create lease: %w", err)
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		defer cancel()
-		if e := release(ctx); e != nil && !errdefs.IsNotFound(e) && err == nil {
-			err = fmt.Errorf("delete lease: %w", e)
-		}
-	}()
-	return f(leased)
+	err := f(leases.WithLease(ctx, id))
+	remove, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if e := manager.Delete(remove, leases.Lease{ID: id}); e != nil && !errdefs.IsNotFound(e) && err == nil {
+		err = fmt.Errorf("delete lease: %w", e)
+	}
+	return err
 }
 
 // documents gives access to an image's JSON documents, within bounds.

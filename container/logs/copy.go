@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,9 @@ const (
 	releaseSize = 1 << 20
 	// releaseBlock is a multiple of the block sizes that file systems have.
 	releaseBlock = 64 << 10
+	// youth is how long a copier looks every pollYoung before it watches.
+	youth     = time.Second
+	pollYoung = 10 * time.Millisecond
 	// retryAfter is the pause between attempts to write to a full disk.
 	retryAfter = time.Second
 )
@@ -41,12 +45,14 @@ const (
 // spool for the next Copy, and so does everything if the disk is full.
 // As long as ctx is not done, a full disk is waited out.
 //
+// A log that reaches its limits is rotated, while the container runs.
+//
 // Without spools (see [Files.Finish]) there is nothing to do.
-func (f Files) Copy(ctx context.Context, ended <-chan struct{}) error {
+func (f Files) Copy(ctx context.Context, ended <-chan struct{}, limits Limits) error {
 	if f.Finished() {
 		return nil
 	}
-	c, err := openCopier(ctx, f)
+	c, err := openCopier(ctx, f, limits)
 	if err != nil {
 		return fmt.Errorf("copy log %s: %w", f.Log(), err)
 	}
@@ -60,6 +66,7 @@ func (f Files) Copy(ctx context.Context, ended <-chan struct{}) error {
 // A copier carries output from the spools into the log.
 type copier struct {
 	files      Files
+	limits     Limits
 	log        *os.File
 	checkpoint *os.File
 	spools     [streams]*spool
@@ -67,6 +74,9 @@ type copier struct {
 	at        position // how far it has come
 	committed position // what the checkpoint says
 	in, out   []byte   // the buffers of a batch
+
+	looked  time.Time      // when the log's size was last looked at
+	packing sync.WaitGroup // of what was rotated
 }
 
 // A spool is one stream's output.
@@ -81,8 +91,8 @@ type spool struct {
 
 // openCopier opens the files, finds out how far copying had come, and cuts off
 // what a killed copier left unfinished.
-func openCopier(ctx context.Context, f Files) (_ *copier, err error) {
-	c := &copier{files: f, in: make([]byte, readSize), out: make([]byte, 0, writeSize+maxLine+64)}
+func openCopier(ctx context.Context, f Files, limits Limits) (_ *copier, err error) {
+	c := &copier{files: f, limits: limits, looked: time.Now(), in: make([]byte, readSize), out: make([]byte, 0, writeSize+maxLine+64)}
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -113,6 +123,7 @@ func openCopier(ctx context.Context, f Files) (_ *copier, err error) {
 
 // Close closes the files. All writes have been made by then.
 func (c *copier) Close() {
+	c.packing.Wait()
 	for _, file := range []*os.File{c.log, c.checkpoint} {
 		if file != nil {
 			file.Close()
@@ -125,14 +136,12 @@ func (c *copier) Close() {
 	}
 }
 
-// run copies until the end.
+// run copies until the end. Watching pays only for who copies for long: the kernel
+// may take 20 ms to end it, which who starts a pod would wait for.
 func (c *copier) run(ctx context.Context, ended <-chan struct{}) error {
-	stdout, stderr := c.files.Spool()
-	w, err := watch(stdout, stderr)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
+	w := &watcher{poll: pollYoung}
+	defer func() { w.Close() }()
+	young := time.Now().Add(youth)
 	for {
 		select {
 		case <-ended:
@@ -145,7 +154,17 @@ func (c *copier) run(ctx context.Context, ended <-chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if !more {
+		if err := c.rotate(ctx); err != nil {
+			return err
+		}
+		switch {
+		case more:
+		case !young.IsZero() && time.Now().After(young):
+			young = time.Time{}
+			if err := w.begin(c.files.Spool()); err != nil {
+				return err
+			}
+		default:
 			c.wait(ctx, ended, w)
 		}
 	}

@@ -9,6 +9,7 @@
 //	container ─pipe─▶ shim ─append─▶ 0.stdout ─┐
 //	                                 0.stderr ─┴─Copy─▶ 0.log ─Read─▶ podrun logs
 //	                                              └───▶ 0.checkpoint
+//	                                 0.log.20060102-150405[.gz], rotated
 //
 // Copying is exactly once, also when the copying process is killed at any
 // instant. The log itself says what was copied: lines in it are complete or

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // Files names the log files of one instance of a container. It is a plain
@@ -68,7 +69,17 @@ func (f Files) Finish() error {
 // Remove removes all files of this instance. It is idempotent and needs no
 // free disk space. The directory stays.
 func (f Files) Remove() error {
-	return remove(append(f.spools(), f.path("checkpoint"), f.Log())...)
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove log files: %w", err)
+	}
+	paths := append(f.spools(), f.path("checkpoint"), f.Log())
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), filepath.Base(f.Log())+".") {
+			paths = append(paths, filepath.Join(f.Dir, entry.Name()))
+		}
+	}
+	return remove(paths...)
 }
 
 func (f Files) spools() []string {

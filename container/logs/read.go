@@ -28,7 +28,6 @@ type Options struct {
 	Follow     bool      // go on until the container has ended
 	Tail       int       // only that many lines at the end; all when negative
 	Since      time.Time // only what was logged at or after this time
-	LimitBytes int64     // end after that many bytes; no limit when 0
 	Timestamps bool      // begin each line with its time
 	Prefix     string    // begin each line with this
 }
@@ -45,55 +44,58 @@ type Options struct {
 // Lines that are not in the log's format are left out. Errors of the writers
 // are returned as they are wrapped; a log that does not exist is fs.ErrNotExist.
 func (f Files) Read(ctx context.Context, stdout, stderr io.Writer, opts Options, ended <-chan struct{}) error {
-	file, err := os.Open(f.Log())
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
+	r := &reader{files: f, in: make([]byte, readerSize), opts: opts, to: [streams]io.Writer{stdout, stderr}}
+	err := r.begin(ctx)
+	if err == nil {
+		defer func() { r.file.Close() }()
+		err = r.read(ctx)
 	}
-	defer file.Close()
-	at, err := tail(file, opts.Tail)
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	r := &reader{file: file, at: at, in: make([]byte, readerSize), opts: opts, to: [streams]io.Writer{stdout, stderr}}
-	err = r.read(ctx)
 	if err == nil && opts.Follow {
-		err = r.follow(ctx, f, ended)
+		err = r.follow(ctx, ended)
 	}
-	if err != nil && !errors.Is(err, errLimit) {
+	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
 	return nil
 }
 
-// errLimit ends reading when Options.LimitBytes is reached.
-var errLimit = errors.New("limit reached")
-
 // A reader turns lines of a log back into what the container wrote.
 type reader struct {
-	file *os.File
-	at   int64 // always the beginning of a line
-	in   []byte
+	files Files
+	file  *os.File // the log that is being written
+	at    int64    // always the beginning of a line
+	older string   // the newest log that was rotated before file was opened
+	in    []byte
 
 	opts    Options
 	to      [streams]io.Writer
 	inLine  [streams]bool // the last thing shown did not end a line
 	out     []byte        // for stream pending
 	pending stream
-	written int64
 }
 
 // follow reads what comes until the container has ended.
-func (r *reader) follow(ctx context.Context, f Files, ended <-chan struct{}) error {
-	w, err := watch(f.Log())
+func (r *reader) follow(ctx context.Context, ended <-chan struct{}) error {
+	w, err := watch(r.files.Log())
 	if err != nil {
 		return err
 	}
-	defer w.Close()
+	defer func() { w.Close() }()
 	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
 	var last <-chan time.Time // set once the container has ended
 	for complete := false; ; {
-		if err := r.read(ctx); err != nil || complete {
+		moved, err := r.moved()
+		if err == nil {
+			err = r.read(ctx)
+		}
+		if err == nil && moved {
+			w.Close()
+			if w, err = watch(r.files.Log()); err == nil {
+				err = r.catchUp(ctx)
+			}
+		}
+		if err != nil || complete && !moved {
 			return err
 		}
 		select {
@@ -106,7 +108,7 @@ func (r *reader) follow(ctx context.Context, f Files, ended <-chan struct{}) err
 		case <-last:
 			complete = true
 		}
-		complete = complete || last != nil && f.Finished()
+		complete = complete || last != nil && r.files.Finished()
 	}
 }
 
@@ -163,7 +165,6 @@ func (r *reader) line(l line) error {
 		}
 		r.pending = l.stream
 	}
-	before := len(r.out)
 	if !r.inLine[l.stream] {
 		r.out = append(r.out, r.opts.Prefix...)
 		if r.opts.Timestamps {
@@ -175,16 +176,6 @@ func (r *reader) line(l line) error {
 		r.out = append(r.out, '\n')
 	}
 	r.inLine[l.stream] = !l.full
-	return r.count(before)
-}
-
-// count cuts what was added to the output at the limit, if there is one.
-func (r *reader) count(before int) error {
-	r.written += int64(len(r.out) - before)
-	if excess := r.written - r.opts.LimitBytes; r.opts.LimitBytes > 0 && excess >= 0 {
-		r.out = r.out[:int64(len(r.out))-excess]
-		return errLimit
-	}
 	return nil
 }
 

@@ -46,8 +46,6 @@ func TestRead(t *testing.T) {
 		"tail 4":     {Options{Tail: 4}, "three\n\n", "two\nfour"},
 		"tail 99":    {Options{Tail: 99}, "one\nthree\n\n", "two\nfour"},
 		"since":      {Options{Tail: -1, Since: since}, "thr\n", "four"},
-		"limit":      {Options{Tail: -1, LimitBytes: 9}, "one\nt", "two\n"},
-		"limit 0":    {Options{Tail: -1, LimitBytes: 1 << 20}, "one\nthree\n\n", "two\nfour"},
 		"prefix":     {Options{Tail: 3, Prefix: "[c] "}, "[c] three\n[c] \n", "[c] four"},
 		"timestamps": {Options{Tail: 3, Timestamps: true, Prefix: "c "}, "c 2026-01-02T03:04:07.123456789Z three\nc 2026-01-02T03:04:09.000000000Z \n", "c 2026-01-02T03:04:10.000000000Z four"},
 	} {

@@ -30,7 +30,7 @@ func (c *copier) resume(ctx context.Context) error {
 			return err
 		}
 	}
-	at.log = min(at.log, info.Size()) // larger only after a loss of power
+	at.log = min(at.log, info.Size()) // larger when it was killed while rotating, or after a loss of power
 	if c.at, err = c.replay(at); err != nil {
 		return err
 	}

@@ -5,19 +5,20 @@ import (
 	"os"
 )
 
-// tail finds where the last lines of a log begin; 0 when lines is negative.
-// Lines of both streams count, pieces of a long line as one. Text at the end
-// that no newline ends yet is a line too.
-func tail(file *os.File, lines int) (int64, error) {
+// tail finds where the last lines of a log begin. Lines of both streams count,
+// pieces of a long line as one. Text at the end that no newline ends yet is a
+// line too. When they begin in a log before this one, missing says how many do
+// there, 0 for the one that may go on in this one; else it is negative.
+func tail(file *os.File, lines int) (at int64, missing int, err error) {
 	info, err := file.Stat()
-	if err != nil || lines < 0 {
-		return 0, err
+	if err != nil {
+		return 0, -1, err
 	}
 	back := backward{file: file, at: info.Size()}
 	for first := true; ; {
 		raw, at, err := back.line()
 		if err != nil || len(raw) == 0 {
-			return at, err
+			return at, lines, err
 		}
 		l, ok := parse(bytes.TrimSuffix(raw, []byte{'\n'}))
 		if !ok || raw[len(raw)-1] != '\n' {
@@ -25,7 +26,7 @@ func tail(file *os.File, lines int) (int64, error) {
 		}
 		if l.full || first {
 			if lines == 0 {
-				return at + int64(len(raw)), nil
+				return at + int64(len(raw)), -1, nil
 			}
 			lines--
 		}

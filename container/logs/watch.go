@@ -18,7 +18,7 @@ const (
 	pollUnwatched = 100 * time.Millisecond
 )
 
-// A watcher tells when files may have grown.
+// A watcher tells when files may have grown, or were renamed.
 type watcher struct {
 	// grown receives a value after a change. Changes in quick succession share one.
 	grown chan struct{}
@@ -31,27 +31,33 @@ type watcher struct {
 
 // watch begins to watch files. A file that is not there is left out.
 func watch(paths ...string) (*watcher, error) {
-	w := &watcher{grown: make(chan struct{}, 1), poll: pollWatched, done: make(chan struct{})}
+	w := &watcher{}
+	return w, w.begin(paths...)
+}
+
+// begin is watch for a watcher that only says how often to look.
+func (w *watcher) begin(paths ...string) error {
+	w.grown, w.poll, w.done = make(chan struct{}, 1), pollWatched, make(chan struct{})
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 		w.poll = pollUnwatched
-		return w, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("watch log: %w", err)
+		return fmt.Errorf("watch log: %w", err)
 	}
 	w.inotify = os.NewFile(uintptr(fd), "inotify")
+	go w.receive()
 	for _, path := range paths {
-		_, err := unix.InotifyAddWatch(fd, path, unix.IN_MODIFY)
+		_, err := unix.InotifyAddWatch(fd, path, unix.IN_MODIFY|unix.IN_MOVE_SELF)
 		if errors.Is(err, unix.ENOSPC) { // no watch left for this user
 			w.poll = pollUnwatched
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			w.inotify.Close()
-			return nil, fmt.Errorf("watch %s: %w", path, err)
+			w.Close()
+			return fmt.Errorf("watch %s: %w", path, err)
 		}
 	}
-	go w.receive()
-	return w, nil
+	return nil
 }
 
 // receive turns events into wake-ups until the watcher is closed. What an

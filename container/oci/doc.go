@@ -10,6 +10,8 @@
 // difference is on purpose: containers get containerd's default seccomp
 // profile, where a kubelet leaves them without any.
 //
-// Security contexts are not looked at; the user is handed in as ids. No
-// annotation of a pod and no label of an image ever reaches a spec.
+// Who a process runs as is said by IdentityOf as far as pod and image say it;
+// what the image's accounts make of it, and the profiles of the machine that a
+// security context names, are handed in. No annotation of a pod and no label of
+// an image ever reaches a spec.
 package oci

@@ -25,6 +25,8 @@ type Mount struct {
 	Type string
 	// Options are added to those that the fields above stand for.
 	Options []string
+	// WithRoot says that it is read-only when the root filesystem is.
+	WithRoot bool
 }
 
 const shm = "/dev/shm"
@@ -46,11 +48,12 @@ var cgroupMount = specs.Mount{
 
 // containerMounts returns a container's mounts in the order in which they are
 // made, parents first, and the propagation that the root needs for them.
-func containerMounts(own, shared []Mount) ([]specs.Mount, string) {
-	taken := destinations(own)
-	added := slices.Clone(own)
-	for _, m := range shared {
+func containerMounts(in Input) ([]specs.Mount, string) {
+	taken := destinations(in.Mounts)
+	added := slices.Clone(in.Mounts)
+	for _, m := range in.Shared.Mounts {
 		if !taken[clean(m.Destination)] {
+			m.ReadOnly = m.ReadOnly || m.WithRoot && readOnlyRoot(in.Container)
 			added = append(added, m)
 		}
 	}
@@ -58,6 +61,9 @@ func containerMounts(own, shared []Mount) ([]specs.Mount, string) {
 		return cmp.Compare(depth(a.Destination), depth(b.Destination))
 	})
 	mounts := withoutReplaced(append(slices.Clone(defaultMounts), cgroupMount), destinations(added))
+	if Privileged(in.Container) {
+		writable(mounts, "sysfs", "cgroup")
+	}
 	propagation := ""
 	for _, m := range added {
 		mounts = append(mounts, m.spec())
@@ -73,15 +79,28 @@ func containerMounts(own, shared []Mount) ([]specs.Mount, string) {
 }
 
 // pauseMounts are the defaults, with the pod's /dev/shm in place of its own.
-func pauseMounts(shared []Mount) []specs.Mount {
+func pauseMounts(pod *v1.Pod, shared []Mount) []specs.Mount {
+	mounts := withoutReplaced(defaultMounts, nil)
 	i := slices.IndexFunc(shared, func(m Mount) bool { return clean(m.Destination) == shm })
-	if i < 0 {
-		return withoutReplaced(defaultMounts, nil)
+	if i >= 0 {
+		mounts = append(withoutReplaced(defaultMounts, map[string]bool{shm: true}), specs.Mount{
+			Source: shared[i].Source, Destination: shm, Type: "bind",
+			Options: []string{"rbind", "ro", "nosuid", "nodev", "noexec"},
+		})
 	}
-	return append(withoutReplaced(defaultMounts, map[string]bool{shm: true}), specs.Mount{
-		Source: shared[i].Source, Destination: shm, Type: "bind",
-		Options: []string{"rbind", "ro", "nosuid", "nodev", "noexec"},
-	})
+	if privilegedPod(pod) {
+		writable(mounts, "sysfs")
+	}
+	return mounts
+}
+
+// writable makes the mounts of the given types so.
+func writable(mounts []specs.Mount, types ...string) {
+	for _, m := range mounts {
+		if i := slices.Index(m.Options, "ro"); i >= 0 && slices.Contains(types, m.Type) {
+			m.Options[i] = "rw"
+		}
+	}
 }
 
 // withoutReplaced returns those of the defaults that nothing else is mounted

@@ -35,7 +35,9 @@ func TestContainerMounts(t *testing.T) {
 			{Source: "2", Destination: "/b", Propagation: v1.MountPropagationHostToContainer},
 		}, defaults + "/a=1 /b=2 /etc/hosts=/s/hosts /dev/shm=/s/shm", "rshared"},
 	} {
-		mounts, propagation := containerMounts(test.own, shared)
+		in := input()
+		in.Mounts, in.Shared.Mounts = test.own, shared
+		mounts, propagation := containerMounts(in)
 		var got []string
 		for _, m := range mounts {
 			entry := m.Destination

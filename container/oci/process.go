@@ -49,6 +49,9 @@ func variables(c *v1.Container) map[string]string {
 	return values
 }
 
+// Values are a container's variables with all references in them filled in.
+func Values(c *v1.Container) map[string]string { return variables(c) }
+
 // imageEnv drops what a runtime would fill from its own environment.
 func imageEnv(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {

@@ -1,6 +1,8 @@
 package oci
 
 import (
+	"strings"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -99,12 +101,24 @@ func setResources(r *specs.LinuxResources, in Input) {
 			r.Memory.Swap = &bytes // of memory and swap together: no swap
 		}
 	}
+	for _, size := range in.Machine.HugePages {
+		pages := limit(in.Pod, in.Container, size.Resource())
+		r.HugepageLimits = append(r.HugepageLimits, specs.LinuxHugepageLimit{Pagesize: string(size), Limit: uint64(pages.Value())})
+	}
 	if in.Machine.CgroupV2 {
 		r.Unified = map[string]string{"memory.oom.group": "1"}
 		if in.Machine.Swap {
 			r.Unified["memory.swap.max"] = "0"
 		}
 	}
+}
+
+// PageSize is a size of huge pages, in the kernel's words: "2MB".
+type PageSize string
+
+// Resource is the pages' name among the resources of Kubernetes: "hugepages-2Mi".
+func (p PageSize) Resource() v1.ResourceName {
+	return v1.ResourceName(v1.ResourceHugePagesPrefix + strings.TrimSuffix(string(p), "B") + "i")
 }
 
 // limit is a container's limit of a resource, else its pod's, else zero.

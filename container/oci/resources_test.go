@@ -2,6 +2,7 @@ package oci
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -59,6 +60,9 @@ func TestResources(t *testing.T) {
 			"shares 1024 quota 100000/100000 memory 8192"},
 		{"limits of both", resources("", "cpu=500m,memory=4Ki"), resources("", "cpu=1,memory=8Ki"), !v2, !swap,
 			"shares 512 quota 50000/100000 memory 4096"},
+		{"no huge pages", resources("", ""), resources("", ""), !v2, swap, "shares 2 2MB=0 1GB=0"},
+		{"huge pages", resources("", "hugepages-2Mi=4Mi"), resources("", ""), !v2, swap, "shares 2 2MB=4194304 1GB=0"},
+		{"the pod's huge pages", resources("", ""), resources("", "hugepages-1Gi=2Gi"), !v2, swap, "shares 2 2MB=0 1GB=2147483648"},
 	} {
 		in := input()
 		in.Container.Resources = test.container
@@ -66,6 +70,9 @@ func TestResources(t *testing.T) {
 			in.Pod.Spec.Resources = &test.pod
 		}
 		in.Machine.CgroupV2, in.Machine.Swap = test.unified, test.counted
+		if strings.Contains(test.name, "huge") {
+			in.Machine.HugePages = []PageSize{"2MB", "1GB"}
+		}
 		var r specs.LinuxResources
 		setResources(&r, in)
 		if got := show(r); got != test.want {
@@ -84,6 +91,9 @@ func show(r specs.LinuxResources) string {
 		if r.Memory.Swap != nil {
 			s += fmt.Sprintf(" swap %d", *r.Memory.Swap)
 		}
+	}
+	for _, pages := range r.HugepageLimits {
+		s += fmt.Sprintf(" %s=%d", pages.Pagesize, pages.Limit)
 	}
 	if r.Unified != nil {
 		s += fmt.Sprintf(" %v", r.Unified)

@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	v1 "k8s.io/api/core/v1"
@@ -42,6 +41,8 @@ type Machine struct {
 	CgroupV2 bool
 	// Swap says that the memory controller counts swap.
 	Swap bool
+	// HugePages are the sizes of huge pages that cgroups can limit.
+	HugePages []PageSize
 	// X32 says that the kernel runs programs of the x32 ABI.
 	X32 bool
 	// MemoryCapacity is the machine's memory in bytes.
@@ -49,6 +50,8 @@ type Machine struct {
 	// MinOOMScoreAdj is the lowest oom_score_adj that may be set; without
 	// CAP_SYS_RESOURCE the kernel refuses to go below one's own.
 	MinOOMScoreAdj int
+	// Capabilities are those that a container may be given, which ALL stands for.
+	Capabilities []string
 	// CPUThrottlePaths are the directories
 	// /sys/devices/system/cpu/cpu*/thermal_throttle that exist. They are
 	// hidden: they tell containers about each other.
@@ -70,8 +73,18 @@ type Input struct {
 	Image     imagespec.ImageConfig
 	User      User
 	Shared    Shared
-	Mounts    []Mount // the container's own, with sources that exist
-	Machine   Machine
+	// Target is the process of another of the pod's containers whose PID namespace
+	// this one joins; zero for none. Where the pod has one of its own it is that.
+	Target  int
+	Mounts  []Mount // the container's own, with sources that exist
+	Machine Machine
+	// Seccomp is the profile that LocalhostSeccomp names, nil when it names none.
+	Seccomp *specs.LinuxSeccomp
+	// AppArmor is the name of the AppArmor profile, which is loaded; empty for
+	// none. A privileged container is not given one.
+	AppArmor string
+	// Devices are all of the machine's, for a privileged container.
+	Devices []specs.LinuxDevice
 }
 
 // PauseInput is what the spec of a pod's pause container is made from.
@@ -79,7 +92,6 @@ type PauseInput struct {
 	ID      string
 	Pod     *v1.Pod
 	Image   imagespec.ImageConfig
-	User    User
 	Shared  Shared
 	Machine Machine
 }
@@ -87,14 +99,12 @@ type PauseInput struct {
 // ErrNoCommand says that neither the container nor its image has a command.
 var ErrNoCommand = errors.New("no command specified")
 
+// version is the one that specs are written to: some runtimes refuse any that is
+// newer than they are, and nothing newer is used.
+const version = "1.1.0"
+
 // pauseOOMScoreAdj is that of a CRI sandbox: only the runtime goes later.
 const pauseOOMScoreAdj = -998
-
-// capabilities are containerd's defaults.
-var capabilities = []string{
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-	"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
-}
 
 // maskedPaths are a kubelet's for procMount Default.
 var maskedPaths = []string{
@@ -126,7 +136,7 @@ func Spec(in Input) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts, propagation := containerMounts(in.Mounts, in.Shared.Mounts)
+	mounts, propagation := containerMounts(in)
 
 	s := base(in.ID, in.Shared, in.Machine)
 	s.Process.Terminal = in.Container.TTY
@@ -139,7 +149,7 @@ func Spec(in Input) (*specs.Spec, error) {
 	s.Linux.RootfsPropagation = propagation
 	s.Linux.Namespaces = namespaces
 	setResources(s.Linux.Resources, in)
-	return s, nil
+	return s, secure(s, in)
 }
 
 // PauseSpec returns the runtime spec of a pod's pause container, which holds
@@ -159,39 +169,33 @@ func PauseSpec(in PauseInput) (*specs.Spec, error) {
 		return nil, err
 	}
 	s := base(in.ID, in.Shared, in.Machine)
-	s.Linux.Seccomp.Architectures = s.Linux.Seccomp.Architectures[:min(1, len(s.Linux.Seccomp.Architectures))] // the machine's own
 	s.Root.Readonly = true
-	s.Process.User = in.User.spec()
+	s.Process.User = pauseUser(in.Pod, in.Image.User).spec()
 	s.Process.Args = args
 	s.Process.Env = imageEnv(in.Image.Env)
 	s.Process.Cwd = cwd
 	s.Process.NoNewPrivileges = true
 	s.Process.OOMScoreAdj = in.Machine.raise(pauseOOMScoreAdj)
-	s.Mounts = pauseMounts(in.Shared.Mounts)
+	s.Mounts = pauseMounts(in.Pod, in.Shared.Mounts)
 	s.Linux.Namespaces = namespaces
 	s.Linux.Resources.CPU = &specs.LinuxCPU{Shares: new(uint64(minShares))}
+	s.Linux.Sysctl = sysctls(in.Pod)
 	if !in.Pod.Spec.HostNetwork {
 		s.Hostname = in.Shared.Hostname
-		s.Linux.Sysctl = map[string]string{
-			"net.ipv4.ip_unprivileged_port_start": "0",
-			"net.ipv4.ping_group_range":           "0 2147483647",
-		}
+	}
+	if !privilegedPod(in.Pod) {
+		s.Linux.Seccomp = runtimeDefault(s, in.Machine)
+		s.Linux.Seccomp.Architectures = s.Linux.Seccomp.Architectures[:min(1, len(s.Linux.Seccomp.Architectures))] // the machine's own
 	}
 	return s, nil
 }
 
 // base is what the specs of all containers have in common.
 func base(id string, shared Shared, machine Machine) *specs.Spec {
-	s := &specs.Spec{
-		Version: specs.Version,
-		Root:    &specs.Root{Path: "rootfs"},
-		Process: &specs.Process{
-			Capabilities: &specs.LinuxCapabilities{
-				Bounding:  slices.Clone(capabilities),
-				Permitted: slices.Clone(capabilities),
-				Effective: slices.Clone(capabilities),
-			},
-		},
+	return &specs.Spec{
+		Version:     version,
+		Root:        &specs.Root{Path: "rootfs"},
+		Process:     &specs.Process{Capabilities: grant(capabilities)},
 		Annotations: maps.Clone(shared.Annotations),
 		Linux: &specs.Linux{
 			CgroupsPath:   cgroupsPath(id, shared),
@@ -202,19 +206,6 @@ func base(id string, shared Shared, machine Machine) *specs.Spec {
 			},
 		},
 	}
-	s.Linux.Seccomp = seccompProfile(s, machine)
-	return s
-}
-
-// seccompProfile is RuntimeDefault, which depends on the capabilities. A
-// runtime spends several milliseconds on each architecture of a filter, so
-// those whose programs the kernel does not run are left out.
-func seccompProfile(s *specs.Spec, machine Machine) *specs.LinuxSeccomp {
-	profile := seccomp.DefaultProfile(s)
-	profile.Architectures = slices.DeleteFunc(profile.Architectures, func(a specs.Arch) bool {
-		return a == specs.ArchX32 && !machine.X32
-	})
-	return profile
 }
 
 // cgroupsPath is in the form that the runtime's cgroup driver expects.
@@ -233,7 +224,7 @@ func containerNamespaces(in Input) ([]specs.LinuxNamespace, error) {
 		return nil, errors.New("join pod: no pause process")
 	}
 	pause := func(kind specs.LinuxNamespaceType, file string) specs.LinuxNamespace {
-		return specs.LinuxNamespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", shared.PausePID, file)}
+		return namespaceOf(shared.PausePID, kind, file)
 	}
 	network, err := networkNamespaces(in.Pod, shared, pause(specs.UTSNamespace, "uts"))
 	if err != nil {
@@ -245,15 +236,28 @@ func containerNamespaces(in Input) ([]specs.LinuxNamespace, error) {
 	}
 	switch {
 	case pod.HostPID:
-	case pod.ShareProcessNamespace != nil && *pod.ShareProcessNamespace:
+	case !OwnPIDs(in.Pod):
 		namespaces = append(namespaces, pause(specs.PIDNamespace, "pid"))
+	case in.Target > 0:
+		namespaces = append(namespaces, namespaceOf(in.Target, specs.PIDNamespace, "pid"))
 	default:
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.PIDNamespace})
 	}
-	if in.Machine.CgroupV2 {
+	if in.Machine.CgroupV2 && !Privileged(in.Container) {
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return namespaces, nil
+}
+
+// namespaceOf is the namespace of a process.
+func namespaceOf(pid int, kind specs.LinuxNamespaceType, file string) specs.LinuxNamespace {
+	return specs.LinuxNamespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", pid, file)}
+}
+
+// OwnPIDs says whether each of a pod's containers has a PID namespace of its own,
+// and does not see the processes of the others.
+func OwnPIDs(pod *v1.Pod) bool {
+	return !pod.Spec.HostPID && (pod.Spec.ShareProcessNamespace == nil || !*pod.Spec.ShareProcessNamespace)
 }
 
 // pauseNamespaces makes all namespaces that the pod shares, but the network's.

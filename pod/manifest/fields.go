@@ -53,18 +53,27 @@ func structOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-// nearest returns the known name that a wrong one was probably meant to be, ""
-// if none is near: at most every third letter may differ.
-func nearest(name string, known map[string]slot) string {
+// nearest returns the known name that a wrong one was probably meant to be: at
+// most every third letter differs, or it is the end of that one name, as name is
+// of secretName. It is "" if none is near.
+func nearest(name string, known iter.Seq[string]) string {
 	if len(name) > 64 {
 		return ""
 	}
+	lower := strings.ToLower(name)
 	best, least := "", len(name)/3+1
+	var ends []string
 	for candidate := range known {
-		d := distance(strings.ToLower(name), strings.ToLower(candidate))
+		d := distance(lower, strings.ToLower(candidate))
 		if d < least || d == least && (best == "" || candidate < best) {
 			best, least = candidate, d
 		}
+		if strings.HasSuffix(strings.ToLower(candidate), lower) {
+			ends = append(ends, candidate)
+		}
+	}
+	if best == "" && len(ends) == 1 && len(name) > 2 {
+		return ends[0]
 	}
 	return best
 }

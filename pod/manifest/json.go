@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -26,7 +27,7 @@ type jsonReader struct {
 	dec   *json.Decoder
 	line  int // of the last token
 	read  int // bytes up to the end of the last token
-	nodes int
+	nodes int // so far
 }
 
 // parseJSON reads one or several JSON values, one after the other.
@@ -35,7 +36,6 @@ func parseJSON(data []byte) ([]document, *syntaxError) {
 	r.dec.UseNumber()
 	var docs []document
 	for {
-		r.nodes = 0
 		root, err := r.value(0)
 		if errors.Is(err, io.EOF) {
 			return docs, nil
@@ -43,7 +43,9 @@ func parseJSON(data []byte) ([]document, *syntaxError) {
 		if err != nil {
 			return nil, r.failed(err)
 		}
-		docs = append(docs, document{root: root, nodes: r.nodes, index: map[*yaml.Node]map[string]keyNode{}})
+		if docs = append(docs, document{root: root}); len(docs) > maxDocuments {
+			return nil, &syntaxError{1, fmt.Sprintf("more than %d documents", maxDocuments)}
+		}
 	}
 }
 
@@ -65,7 +67,9 @@ func (r *jsonReader) value(depth int) (*yaml.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.nodes++
+	if r.nodes++; r.nodes > maxTokens {
+		return nil, fmt.Errorf("more than %d keys and values", maxTokens)
+	}
 	switch tok := tok.(type) {
 	case json.Delim:
 		return r.collection(tok, depth)

@@ -38,11 +38,12 @@ func TestLimits(t *testing.T) {
 		"size":      {good + strings.Repeat("#", maxSource), "f:1: larger than 3 MiB"},
 		"at size":   {good + strings.Repeat("#", maxSource-len(good)), ""},
 		"utf-8":     {"# ok\n# \xff\n" + good, "f:2: not valid UTF-8"},
-		"aliases":   {head + "spec:\n  containers:\n  - &c\n    name: a\n    image: x\n    args: " + many(1000, "x") + "\n" + strings.Repeat("  - *c\n", 1000), "aliases expand to more than 100000 values"},
-		"merges":    {head + wide, "merge keys expand to more than 100000 values"},
+		"aliases":   {head + "spec:\n  containers:\n  - &c\n    name: a\n    image: x\n    args: " + many(1000, "x") + "\n" + strings.Repeat("  - *c\n", 1000), "more than 70000 values, aliases followed"},
+		"merges":    {head + wide, "merge keys expand to more than 70000 values"},
 		"nested":    {head + nested, "f:4: a0: unknown field"},
 		"documents": {strings.Repeat("---\n", maxDocuments+1), "f:1: more than 10000 documents"},
 		"large":     {strings.Repeat("a: b\n", 100_000) + "b: c: d\n", "f:100001: mapping values are not allowed"},
+		"returns":   {strings.Repeat("# a\r", 100_000) + "b: c: d\n", "mapping values are not allowed"},
 		"depth":     {"a: " + strings.Repeat("[", 20000), "f:1: exceeded max depth of 10000"},
 		"json deep": {`{"a": ` + strings.Repeat("[", 20000), "f:1: exceeded max depth of 10000"},
 		"quantity":  {head + "spec: {containers: [{name: a, image: x, resources: {limits: {cpu: 1e2147483647}}}]}", "expected a quantity"},
@@ -95,6 +96,72 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+// TestRelativePaths shows that a manifest which is in no directory has none.
+func TestRelativePaths(t *testing.T) {
+	t.Parallel()
+	data := strings.Replace(good, "spec: {", "spec: {volumes: [{name: a, hostPath: {path: ./data}}], ", 1)
+	m, err := Load([]Source{{Name: "f", Dir: "/here", Data: []byte(data)}}, Options{})
+	if err != nil || m.Pods[0].Spec.Volumes[0].HostPath.Path != "/here/data" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	want := "f:4: spec.volumes[0].hostPath.path: a relative path, but a manifest from here is in no directory"
+	if got := problems(t, data); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestSkipUnsupported shows that other kinds are left out on demand, of lists
+// too, and are said.
+func TestSkipUnsupported(t *testing.T) {
+	t.Parallel()
+	const text = good + `---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: "a\e", namespace: b}}
+---
+apiVersion: v1
+kind: List
+items:
+- {kind: ServiceList, apiVersion: v1, items: [{}]}
+- {kind: Pot}
+`
+	m, err := Load([]Source{{Name: "f", Data: []byte(text)}}, Options{SkipUnsupported: true})
+	if err != nil || len(m.Pods) != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	var got strings.Builder
+	for _, f := range m.Findings {
+		fmt.Fprintf(&got, "%d %q %s %s: %s\n", f.Line, f.Object(), f.Field, f.Verdict, f.Reason)
+	}
+	want := `6 "Deployment b/a\x1b" kind skipped: ` + givePod + `
+11 "ServiceList default/" kind skipped: ` + hostPort + `
+12 "Pot default/" kind skipped: did you mean "Pod"?
+`
+	if got.String() != want {
+		t.Errorf("%s\nwant\n%s", got.String(), want)
+	}
+	for _, want := range []string{
+		"f:6: kind: Deployment is not supported: " + givePod,
+		"f:11: items[0].kind: ServiceList is not supported: " + hostPort,
+		`f:12: items[1].kind: Pot is not supported: did you mean "Pod"?`,
+	} {
+		if got := problems(t, text); !strings.Contains(got, want+"\n") && !strings.HasSuffix(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestOneLine shows that what is refused of objects on one line, which may be
+// called alike, is said of each.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	const item = `{"spec":{"schedulingGates":[{"name":"a"}],"containers":[{"name":"a","image":"x"}]}}`
+	got := problems(t, `{"apiVersion":"v1","kind":"PodList","items":[`+item+","+item+`]}`)
+	for _, want := range []string{"f:1: items[0].spec.schedulingGates: not", "f:1: items[1].spec.schedulingGates: not"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+}
+
 // TestSources shows that problems come in the order of the sources, and that a
 // pod is declared once in all of them.
 func TestSources(t *testing.T) {
@@ -102,7 +169,7 @@ func TestSources(t *testing.T) {
 	bad := Source{Name: "z\x1b", Data: []byte("a: b: c")}
 	_, err := Load([]Source{bad, {Name: "b", Data: []byte(good)}, {Name: "a", Data: []byte(good)}}, Options{})
 	want := "z\\x1b:1: mapping values are not allowed in this context\n" +
-		"a:3: metadata.name: pod default/web is already declared at b:3"
+		"a:3: metadata.name: Pod default/web is already declared at b:3"
 	if fmt.Sprint(err) != want {
 		t.Errorf("%v\nwant:\n%s", err, want)
 	}

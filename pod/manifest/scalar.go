@@ -25,6 +25,25 @@ const (
 	object
 )
 
+// String names a kind in a message: a number.
+func (k kind) String() string {
+	switch k {
+	case null:
+		return "nothing"
+	case boolean:
+		return "a boolean"
+	case integer, float:
+		return "a number"
+	case text:
+		return "a string"
+	case list:
+		return "a list"
+	case object:
+		return "an object"
+	}
+	return "a value with a tag"
+}
+
 // words11 are the booleans of YAML 1.1 that YAML 1.2 takes for strings. kubectl
 // reads 1.1, so that `value: yes` is no string for an API server.
 var words11 = map[string]bool{
@@ -57,26 +76,26 @@ func kindOf(n *yaml.Node) kind {
 	case "!!timestamp", "!!merge":
 		return text
 	}
+	if !strings.HasPrefix(n.ShortTag(), "!!") {
+		return text // kubectl knows no tags of its own, and takes none for anything
+	}
 	return unknown
 }
 
 // describe names a node in a message: the number 1.5, a list.
 func describe(n *yaml.Node) string {
-	switch kindOf(n) {
-	case null:
-		return "nothing"
+	switch k := kindOf(n); k {
 	case boolean:
 		return "the boolean " + n.Value
 	case integer, float:
 		return "the number " + n.Value
 	case text:
 		return fmt.Sprintf("the string %q", n.Value)
-	case list:
-		return "a list"
-	case object:
-		return "an object"
+	case unknown:
+		return "a value with the tag " + n.Tag
+	default:
+		return k.String()
 	}
-	return "a value with the tag " + n.Tag
 }
 
 // boolOf reads a boolean.

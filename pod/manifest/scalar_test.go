@@ -15,13 +15,14 @@ func TestScalars(t *testing.T) {
 	for _, plain := range []string{
 		"", "~", "null", "Null", "y", "n", "Y", "yes", "No", "on", "OFF", "true", "True", "FALSE", "tRue", "0", "-1", "+1", "017", "0o17", "0x1F",
 		"0b11", "1_000", "1.0", "1.5", ".5", "5.", "1e3", "1e400", "-1.5e-3", "1:30", "2024-01-01", "2024-01-01T00:00:00Z", "=", "a", "1a", "0.1.2",
-		"'yes'", `"1"`, "!!str yes", "!!str 1", "9223372036854775807", "18446744073709551615", "1.27", "_1", "1__0",
+		"'yes'", `"1"`, "!!str yes", "!!str 1", "!x y", "!x 1", "!x true", "!x ~", "!x", "!!binary YQ==", "!!float 1", "!!int '1'", "9223372036854775807", "18446744073709551615", "1.27", "_1", "1__0",
 	} {
 		var doc yaml3.Node
 		if err := yaml3.Unmarshal([]byte("a: "+plain), &doc); err != nil {
 			t.Fatal(err)
 		}
 		n := doc.Content[0].Content[1]
+		(&expander{reporter: &reporter{}}).expand(n)
 		converted, err := yaml.YAMLToJSON([]byte("a: " + plain))
 		if err != nil {
 			continue

@@ -18,8 +18,14 @@ type Field struct {
 	Values    []string // the values that Honoured is restricted to, or that are accepted although it is not
 }
 
-// Fields lists the verdict on every field that a pod can have, structure by
-// structure as they are met from Pod. What is below an ignored, refused or
+// roots are the structures that documents hold, a list of them included.
+var roots = []reflect.Type{
+	reflect.TypeFor[v1.Pod](), reflect.TypeFor[v1.ConfigMap](), reflect.TypeFor[v1.Secret](),
+	reflect.TypeFor[v1.PersistentVolumeClaim](), reflect.TypeFor[v1.List](),
+}
+
+// Fields lists the verdict on every field that an object can have, structure by
+// structure as they are met from Pod and the other kinds. What is below an ignored, refused or
 // overwritten field shares its verdict and is not listed.
 func Fields() []Field {
 	live := reachable(Honoured)
@@ -54,7 +60,9 @@ func reachable(through ...Verdict) []reflect.Type {
 			}
 		}
 	}
-	visit(reflect.TypeFor[v1.Pod]())
+	for _, root := range roots {
+		visit(root)
+	}
 	return out
 }
 

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// TestVerdicts walks the Go structs from v1.Pod and fails on a field without a
+// TestVerdicts walks the Go structs of the kinds and fails on a field without a
 // verdict, and on a verdict without a field.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
@@ -53,7 +54,9 @@ func TestVerdicts(t *testing.T) {
 			}
 		}
 	}
-	walk(reflect.TypeFor[v1.Pod]())
+	for _, root := range roots {
+		walk(root)
+	}
 	for key := range verdicts {
 		if !seen[key] {
 			t.Errorf("%s has a verdict and is no field", key)
@@ -75,16 +78,15 @@ func TestFields(t *testing.T) {
 		t.Errorf("%d fields listed of %d", len(got), len(verdicts))
 	}
 	for key, want := range map[string]Verdict{
-		"Container.image":             Honoured,
-		"ContainerPort.protocol":      Honoured,
-		"VolumeSource.configMap":      NotYet,
-		"ConfigMapVolumeSource.items": NotYet, // its parent is not honoured
-		"PodSpec.dnsConfig":           NotYet, // none of its fields is honoured
-		"PodSpec.securityContext":     Honoured,
-		"PodSpec.nodeSelector":        Meaningless,
-		"VolumeSource.nfs":            Refused,
-		"HTTPGetAction.protocol":      Refused,
-		"Pod.status":                  Overwritten,
+		"Container.image":              Honoured,
+		"ContainerPort.protocol":       Honoured,
+		"VolumeMount.bindMountOptions": NotYet,
+		"PodSpec.dnsConfig":            Honoured,
+		"PodSpec.securityContext":      Honoured,
+		"PodSpec.nodeSelector":         Meaningless,
+		"VolumeSource.nfs":             Refused,
+		"HTTPGetAction.protocol":       Refused,
+		"Pod.status":                   Overwritten,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)
@@ -97,14 +99,14 @@ func TestTable(t *testing.T) {
 	table := Table()
 	for _, want := range []string{
 		"### ContainerPort\n\n| Field | Note |\n|---|---|\n| name |  |\n",
-		"| protocol | TCP, UDP |\n",
-		"| dnsPolicy | ClusterFirst, ClusterFirstWithHostNet, Default; the host's resolver |\n",
+		"| protocol |  |\n",
+		"| dnsPolicy | Default, None; there is no cluster DNS, the host's resolver is used |\n",
 	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is not in\n%s", want, table)
 		}
 	}
-	for _, not := range []string{"nodeSelector", "configMap", "dnsConfig", "generateName", "### Probe"} {
+	for _, not := range []string{"nodeSelector", "gitRepo", "generateName", "### SELinuxOptions"} {
 		if strings.Contains(table, not) {
 			t.Errorf("%q is in\n%s", not, table)
 		}
@@ -116,7 +118,11 @@ func TestIgnored(t *testing.T) {
 	if got := Ignored(nil); got != "" {
 		t.Errorf("%q of nothing", got)
 	}
-	notes := []Note{{Path: "spec.nodeSelector"}, {Path: "metadata.finalizers"}, {Pod: "b", Path: "spec.nodeSelector"}}
+	notes := []Finding{
+		{Field: "spec.nodeSelector", Verdict: Meaningless}, {Field: "metadata.finalizers", Verdict: Meaningless},
+		{Name: "b", Field: "spec.nodeSelector", Verdict: Meaningless}, {Field: "spec.hostNetwork", Verdict: Honoured},
+		{Field: "kind", Verdict: Skipped},
+	}
 	if got, want := Ignored(notes), "ignored on one machine: nodeSelector, metadata.finalizers"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -125,12 +131,12 @@ func TestIgnored(t *testing.T) {
 // TestNearest pins which unknown names are taken for which known ones.
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	d := newDecoder("", nil)
+	d := newLoader(Options{}).decoder(Source{})
 	for name, want := range map[string]string{
 		"imagee": "image", "Image": "image", "comand": "command", "volumeMount": "volumeMounts", "agrs": "args",
 		"environment": "", "x": "", "": "", "portz": "ports", "livenesProbe": "livenessProbe", strings.Repeat("image", 20): "",
 	} {
-		if got := nearest(name, d.slots(reflect.TypeFor[v1.Container]())); got != want {
+		if got := nearest(name, maps.Keys(d.slots(reflect.TypeFor[v1.Container]()))); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}

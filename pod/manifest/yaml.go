@@ -2,23 +2,19 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"regexp"
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"sigs.k8s.io/yaml/goyaml.v3"
 )
 
-// maxExpansion bounds how many values aliases and merge keys may add to a
 // source (CVE-2019-11253: a few lines can stand for gigabytes).
-const maxExpansion = 100_000
-
-// maxDocuments bounds the documents of one source.
-const maxDocuments = 10_000
-
 // maxExact bounds the texts, in bytes, in which the line of a syntax error is
 // searched for; in larger ones the parser's own is near enough.
 const maxExact = 256 << 10
@@ -43,6 +39,10 @@ func parseYAML(data []byte, r *reporter) []document {
 		r.add(1, "", "more than %d documents", maxDocuments)
 		return nil
 	}
+	if tokens(data) > maxTokens {
+		r.add(1, "", "more than %d keys and values", maxTokens)
+		return nil
+	}
 	for _, c := range parts {
 		roots, err := parseChunk(c.text)
 		if err != nil {
@@ -51,10 +51,10 @@ func parseYAML(data []byte, r *reporter) []document {
 			continue
 		}
 		for _, root := range roots {
-			e.before, e.nodes = c.before, 0
+			e.before = c.before
 			e.expand(root)
 			if root = root.Content[0]; kindOf(root) != null {
-				docs = append(docs, document{root: root, nodes: e.nodes, index: map[*yaml.Node]map[string]keyNode{}})
+				docs = append(docs, document{root: root})
 			}
 		}
 	}
@@ -115,7 +115,7 @@ func errorLine(text []byte, err error) int {
 		if m := errorPrefix.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 			line, _ = strconv.Atoi(m[1])
 		}
-		return line
+		return min(line, 1+bytes.Count(text, []byte("\n"))) // YAML breaks lines elsewhere, too
 	}
 	lines := bytes.SplitAfter(bytes.TrimRight(text, "\n"), []byte("\n"))
 	return 1 + sort.Search(len(lines)-1, func(i int) bool {
@@ -132,8 +132,9 @@ func explain(text []byte, line int, err error) string {
 		return "a tab cannot indent YAML, use spaces"
 	}
 	message := errorPrefix.ReplaceAllString(err.Error(), "")
-	if name, ok := strings.CutPrefix(message, "unknown anchor "); ok {
-		return "alias of an anchor that is not defined before it: " + strings.TrimSuffix(name, " referenced")
+	if strings.HasPrefix(message, "unknown anchor ") {
+		// Its name is not said: it may be a password that lacks its quotes.
+		return "alias of an anchor that is not defined before it (a text that begins with * needs quotes)"
 	}
 	return message
 }
@@ -153,14 +154,12 @@ const (
 type expander struct {
 	*reporter
 	before int
-	nodes  int
 	merged int                      // of the whole source
 	state  map[*yaml.Node]expansion // of the nodes with an anchor: the others are met once
 }
 
 func (e *expander) expand(n *yaml.Node) {
 	n.Line += e.before
-	e.nodes++
 	if n.Anchor != "" {
 		e.state[n] = expanding
 		defer func() { e.state[n] = expanded }()
@@ -178,6 +177,22 @@ func (e *expander) expand(n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		e.merge(n)
 	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!binary" {
+		e.binary(n)
+	}
+}
+
+// binary makes the text of a node that it gives in base64.
+func (e *expander) binary(n *yaml.Node) {
+	encoded, err := json.Marshal(n.Value)
+	var value []byte
+	if err == nil {
+		err = json.Unmarshal(encoded, &value)
+	}
+	if err != nil || !utf8.Valid(value) {
+		e.add(n.Line, "", "what has the tag !!binary is no text in base64")
+	}
+	n.Tag, n.Value, n.Style = "!!str", string(value), yaml.DoubleQuotedStyle
 }
 
 // merge replaces the keys "<<". A key that the object has itself wins, then the
@@ -205,11 +220,11 @@ func (e *expander) merge(object *yaml.Node) {
 	}
 	for _, from := range merges {
 		if from.Kind != yaml.MappingNode {
-			e.add(from.Line, "", "a merge key (<<) needs an object, got %s", describe(from))
+			e.add(from.Line, "", "a merge key (<<) needs an object, got %s", kindOf(from))
 			continue
 		}
-		if e.merged += len(from.Content); e.merged > maxExpansion {
-			e.add(object.Line, "", "merge keys expand to more than %d values", maxExpansion)
+		if e.merged += len(from.Content); e.merged > maxValues {
+			e.add(object.Line, "", "merge keys expand to more than %d values", maxValues)
 			break
 		}
 		for i := 0; i < len(from.Content); i += 2 {

@@ -24,6 +24,12 @@ const (
 	CreateContainer Kind = "CreateContainer"
 	// StartContainer starts the waiting process.
 	StartContainer Kind = "StartContainer"
+	// PostStart runs the hook that follows a start and writes down how it ended.
+	PostStart Kind = "PostStart"
+	// BeginStop writes down Replace and when the graceful end began, and runs
+	// the hook that comes before the stop signal. It is not waited for after
+	// Deadline.
+	BeginStop Kind = "BeginStop"
 	// StopContainer writes down Replace, sends the stop signal, waits until
 	// Deadline, kills, and returns when the process has ended. A Deadline of
 	// zero kills at once.
@@ -32,6 +38,10 @@ const (
 	RecordExit Kind = "RecordExit"
 	// RemoveContainer removes an instance of which no process runs.
 	RemoveContainer Kind = "RemoveContainer"
+	// RestartAll writes down that all containers begin anew.
+	RestartAll Kind = "RestartAll"
+	// EndPod writes down that the pod is ended before its containers have.
+	EndPod Kind = "EndPod"
 	// StopSandbox takes the sandbox down for good: the pod has ended.
 	StopSandbox Kind = "StopSandbox"
 	// RemovePod removes all that is left of the pod, the record last.
@@ -47,8 +57,15 @@ type Action struct {
 	Backoff   time.Duration
 	Deadline  time.Time
 	Replace   bool
+	Reason    string // of EndPod, in the words of a status
 	Cause     string
+	// Message says to users why a container is stopped; empty for the usual.
+	Message string
 }
+
+// Immediate says that an action only writes something down, which the caller
+// does before it asks for the next plan.
+func (a Action) Immediate() bool { return a.Kind == RestartAll || a.Kind == EndPod }
 
 // Key identifies an action: of two with the same key only one is in flight.
 type Key struct {
@@ -69,14 +86,14 @@ func (a Action) String() string {
 		fmt.Fprintf(&b, " %q %s for %s", a.Image.Ref, a.Image.Policy, a.Container)
 	case CreateSandbox:
 		fmt.Fprintf(&b, " #%d", a.Attempt)
-	case StopSandbox, RemovePod:
+	case RestartAll, EndPod, StopSandbox, RemovePod:
 	default:
 		fmt.Fprintf(&b, " %s#%d", a.Container, a.Attempt)
 	}
 	if a.Kind == CreateContainer && a.Backoff > 0 {
 		fmt.Fprintf(&b, " (then back-off %s)", a.Backoff)
 	}
-	if a.Kind == StopContainer {
+	if a.Kind == StopContainer || a.Kind == BeginStop {
 		b.WriteString(a.stopDetail())
 	}
 	if a.Cause != "" {
@@ -105,6 +122,8 @@ var reasons = map[Kind][]string{
 	CreateSandbox:   {status.ReasonCreateSandbox},
 	CreateContainer: {status.ReasonCreateContainer, status.ReasonCreateContainerConfig},
 	StartContainer:  {status.ReasonRunContainer},
+	PostStart:       {status.ReasonPostStartHook},
+	BeginStop:       {status.ReasonKillContainer},
 	StopContainer:   {status.ReasonKillContainer},
 	RecordExit:      {status.ReasonRecordExit},
 	RemoveContainer: {status.ReasonRemoveContainer},

@@ -8,10 +8,12 @@
 //
 //	images ───────┐
 //	              ├─▶ create ──┐
-//	pause ────────┘            ├─▶ start, in the manifest's order
+//	pause ────────┘            ├─▶ start ─▶ hook after the start, in the manifest's order
 //	  └──▶ network ────────────┘
 //
-//	end:  stop the containers ─▶ record their exits ─▶ stop the sandbox
+//	init containers, one after the other ─▶ app containers
+//
+//	end:  hook before the stop ─▶ stop, sidecars last ─▶ record the exit ─▶ stop the sandbox
 //	      (pod deleted:) ─▶ remove the pod
 //
 // First start, restart, taking over after a crash, and removal are the same

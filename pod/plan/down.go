@@ -12,40 +12,29 @@ import (
 
 // over says whether nothing of the pod is to run any more.
 func (s *scheduler) over() bool {
-	if s.obs.Sandbox.State == status.SandboxStopped {
+	if s.obs.Sandbox.State == status.SandboxStopped || s.obs.Halt != nil {
 		return true
 	}
-	if s.lost() && s.pod.Spec.RestartPolicy == v1.RestartPolicyNever {
+	if s.obs.Lost() && s.pod.Spec.RestartPolicy == v1.RestartPolicyNever {
 		return true
 	}
-	for i := range s.pod.Spec.Containers {
-		spec := &s.pod.Spec.Containers[i]
-		newest := s.obs.Newest(spec.Name)
-		if newest == nil || newest.State != status.Exited || status.Restartable(s.pod, spec, newest) {
-			return false
-		}
-	}
-	return true
+	return s.obs.Over(s.pod)
 }
 
-// lost says whether the sandbox in which containers ran is gone. One that was
-// lost before anything ran in it is merely not made yet.
-func (s *scheduler) lost() bool {
-	if s.obs.Sandbox.State != status.SandboxExited && s.obs.Sandbox.State != status.SandboxAbsent {
-		return false
-	}
-	for i := range s.obs.Containers {
-		if c := &s.obs.Containers[i]; c.Dead() || c.State == status.Running {
-			return true
-		}
-	}
-	return false
+// deadlineMessage is the kubelet's, of a pod whose activeDeadlineSeconds are over.
+const deadlineMessage = "Pod was active on the node longer than the specified deadline"
+
+// expired says whether the pod's time is up; it counts from its creation,
+// or from when it was started again.
+func (s *scheduler) expired() bool {
+	seconds := s.pod.Spec.ActiveDeadlineSeconds
+	return seconds != nil && !s.later(s.obs.Began().Add(time.Duration(*seconds)*time.Second))
 }
 
 // replaceSandbox stops what is left of a sandbox whose pause died, then makes
 // the next.
 func (s *scheduler) replaceSandbox() {
-	s.stopAll(s.graceEnd(), true, "the sandbox died")
+	s.stopAll(stopping{grace: s.grace(), replace: true, ordered: true, cause: "the sandbox died"})
 	s.recordExits()
 	s.tidy()
 	if s.quiet() {
@@ -57,7 +46,7 @@ func (s *scheduler) replaceSandbox() {
 // one that died.
 func (s *scheduler) recreateSandbox() {
 	sandbox := s.obs.Sandbox
-	if s.inFlight(CreateContainer, StartContainer, StopContainer, RecordExit) {
+	if s.inFlight(CreateContainer, StartContainer, PostStart, BeginStop, StopContainer, RecordExit) {
 		return
 	}
 	if sandbox.Attempt > 0 && s.later(sandbox.Since.Add(recreateAfter)) {
@@ -69,16 +58,24 @@ func (s *scheduler) recreateSandbox() {
 // finish takes down what is left of a pod that has ended.
 func (s *scheduler) finish() {
 	s.cancelMaking()
-	cause := "the pod has ended"
-	if s.lost() {
-		cause = "the sandbox died"
+	how := stopping{grace: s.grace(), ordered: true, cause: "the pod has ended"}
+	switch halt := s.obs.Halt; {
+	case halt != nil:
+		how.cause, how.atOnce = "the pod is being stopped", halt.Grace == 0
+		if halt.Grace > 0 {
+			how.until = halt.At.Add(time.Duration(halt.Grace) * time.Second)
+		}
+	case s.obs.End.Reason != "":
+		how.cause = s.obs.End.Message
+	case s.obs.Lost():
+		how.cause = "the sandbox died"
 	}
-	s.stopAll(s.graceEnd(), false, cause)
+	s.stopAll(how)
 	s.recordExits()
 	s.tidy()
 	stopped := s.obs.Sandbox.State == status.SandboxStopped
 	switch {
-	case !s.quiet() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, StopContainer, RecordExit):
+	case !s.quiet() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, PostStart, BeginStop, StopContainer, RecordExit):
 	case !stopped:
 		s.stopSandbox("nothing is to run any more")
 	case len(s.plan.Actions) == 0 && len(s.work.InFlight) == 0 && s.plan.Wake.IsZero():
@@ -91,9 +88,9 @@ func (s *scheduler) finish() {
 func (s *scheduler) remove() {
 	s.cancelMaking()
 	s.cancel(RecordExit) // it may be waiting for space on the disk
-	s.stopAll(s.deletionEnd(), false, "the pod is being deleted")
+	s.stopAll(s.deletion())
 	switch {
-	case s.running() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, StopContainer):
+	case s.running() || s.inFlight(CreateSandbox, CreateContainer, StartContainer, PostStart, BeginStop, StopContainer):
 	case len(s.work.InFlight) == 0 && s.due(RemovePod, ""):
 		s.add(Action{Kind: RemovePod, Cause: "the pod is being deleted"})
 	}
@@ -101,16 +98,33 @@ func (s *scheduler) remove() {
 
 // cancelMaking cancels everything in flight that a pod that ends does not need.
 func (s *scheduler) cancelMaking() {
-	s.cancel(EnsureImage, CreateSandbox, CreateContainer, StartContainer)
+	s.cancel(EnsureImage, CreateSandbox, CreateContainer, StartContainer, PostStart)
+}
+
+// cancelHooks cancels the hooks of instances that have ended.
+func (s *scheduler) cancelHooks() {
+	for i := range s.obs.Containers {
+		if c := &s.obs.Containers[i]; c.State != status.Running {
+			s.cancelKey(Key{PostStart, c.Name, c.Attempt})
+			s.cancelKey(Key{BeginStop, c.Name, c.Attempt})
+		}
+	}
 }
 
 func (s *scheduler) cancel(kinds ...Kind) {
 	for key := range s.work.InFlight {
 		if slices.Contains(kinds, key.Kind) {
-			s.plan.Cancel = append(s.plan.Cancel, key)
+			s.cancelKey(key)
 		}
 	}
-	slices.SortFunc(s.plan.Cancel, compareKeys)
+}
+
+// cancelKey cancels an action if it is in flight.
+func (s *scheduler) cancelKey(key Key) {
+	if _, ok := s.work.InFlight[key]; ok && !slices.Contains(s.plan.Cancel, key) {
+		s.plan.Cancel = append(s.plan.Cancel, key)
+		slices.SortFunc(s.plan.Cancel, compareKeys)
+	}
 }
 
 func (s *scheduler) stopSandbox(cause string) {
@@ -119,27 +133,110 @@ func (s *scheduler) stopSandbox(cause string) {
 	}
 }
 
+// stopping says how instances are stopped.
+type stopping struct {
+	grace time.Duration
+	// until is when the grace ends, if that does not follow from when the end
+	// of the instance began.
+	until   time.Time
+	atOnce  bool // kill; there is no grace
+	replace bool
+	ordered bool // sidecars end after all others, in reverse order
+	cause   string
+	message string // to users; empty for the usual one
+}
+
 // stopAll stops every instance that runs.
-func (s *scheduler) stopAll(deadline time.Time, replace bool, cause string) {
+func (s *scheduler) stopAll(how stopping) {
 	for i := range s.obs.Containers {
 		if c := &s.obs.Containers[i]; c.State == status.Running {
-			s.stop(c, deadline, replace, cause)
+			s.stop(c, how)
 		}
 	}
 }
 
-// stop stops an instance, or makes the stop that is in flight a shorter one.
-func (s *scheduler) stop(c *status.Container, deadline time.Time, replace bool, cause string) {
-	a := Action{Kind: StopContainer, Container: c.Name, Attempt: c.Attempt, Deadline: deadline, Replace: replace, Cause: cause}
+// stop stops an instance (kubelet: killContainer). The hook before the stop
+// signal, and the wait for those who end before it, are part of its grace; what
+// is left of that for the signal is at least two seconds, in which a hook that is
+// not through goes on.
+func (s *scheduler) stop(c *status.Container, how stopping) {
+	a := Action{Kind: StopContainer, Container: c.Name, Attempt: c.Attempt, Replace: how.replace, Cause: how.cause, Message: how.message}
+	end := s.end(c, how)
+	_, signalled := s.work.InFlight[a.Key()]
+	switch {
+	case how.atOnce:
+		s.cancelKey(Key{BeginStop, c.Name, c.Attempt})
+	case !signalled && s.begins(c, how) && s.later(end):
+		a.Kind, a.Deadline = BeginStop, end
+		s.addStop(a)
+		return
+	case !signalled && how.ordered && !s.turn(c) && s.later(end):
+		return
+	default:
+		a.Deadline = s.now.Add(max(end.Sub(s.now), minGrace))
+	}
+	s.addStop(a)
+}
+
+// end is when the grace of an instance ends.
+func (s *scheduler) end(c *status.Container, how stopping) time.Time {
+	if !how.until.IsZero() {
+		return how.until
+	}
+	if c.StoppingAt.IsZero() {
+		return s.now.Add(how.grace)
+	}
+	return c.StoppingAt.Add(how.grace)
+}
+
+// begins says whether something comes before an instance's stop signal that is
+// part of its grace, and is not through.
+func (s *scheduler) begins(c *status.Container, how stopping) bool {
+	m, ok := status.MemberOf(s.pod, c.Name)
+	hooked := ok && m.Lifecycle != nil && m.Lifecycle.PreStop != nil
+	return ok && !c.PreStopped && (hooked || how.ordered && m.Role == status.Sidecar)
+}
+
+// turn says whether all have ended that are to end before an instance: for a
+// sidecar all app containers and the sidecars after it.
+func (s *scheduler) turn(c *status.Container) bool {
+	i := slices.IndexFunc(s.members, func(m status.Member) bool { return m.Name == c.Name })
+	if i < 0 || s.members[i].Role != status.Sidecar {
+		return true
+	}
+	return !slices.ContainsFunc(s.members[i+1:], func(m status.Member) bool {
+		newest := s.obs.Newest(m.Name)
+		return m.Role != status.Init && m.Role != status.Ephemeral && newest != nil && newest.State == status.Running
+	})
+}
+
+// addStop adds an action that stops, or makes the one that is in flight a
+// shorter one.
+func (s *scheduler) addStop(a Action) {
 	if current, ok := s.work.InFlight[a.Key()]; ok {
-		if current.Deadline.IsZero() || !deadline.IsZero() && !deadline.Before(current.Deadline) {
+		if current.Deadline.IsZero() || !a.Deadline.IsZero() && !a.Deadline.Before(current.Deadline) {
 			return
 		}
 		a.Cause += ", with a shorter grace"
-	} else if !s.due(StopContainer, c.Name) {
+	} else if !s.due(a.Kind, a.Container) {
 		return
 	}
 	s.add(a)
+}
+
+// dismiss stops what the pod does not have any more, or is being made of it. What
+// is left is for tidy.
+func (s *scheduler) dismiss() {
+	for key := range s.work.InFlight {
+		if key.Container != "" && s.dropped(key.Container) && slices.Contains([]Kind{EnsureImage, CreateContainer, StartContainer}, key.Kind) {
+			s.cancelKey(key)
+		}
+	}
+	for i := range s.obs.Containers {
+		if c := &s.obs.Containers[i]; c.State == status.Running && s.dropped(c.Name) {
+			s.stop(c, stopping{until: s.now, cause: "the pod does not have it any more"})
+		}
+	}
 }
 
 // recordExits writes down each end that is not yet.
@@ -160,12 +257,16 @@ func (s *scheduler) tidy() {
 		for i, c := range s.obs.Instances(name) {
 			cause := ""
 			switch {
+			case c.State != status.Running && c.State != status.Ended && s.dropped(name):
+				cause = "the pod does not have it any more"
 			case c.State == status.Exited && ended:
 				cause = "a newer instance has ended"
 			case c.State == status.Exited:
 				ended = true
 			case i > 0 && (c.State == status.Created || c.State == status.Registered):
 				cause = "there is a newer instance"
+			case c.State == status.Created && s.changed(c):
+				cause = "its image has changed"
 			case s.stale(c) && (c.State == status.Created || c.State == status.Registered):
 				cause = "it belongs to an earlier sandbox"
 			}
@@ -187,23 +288,31 @@ func (s *scheduler) names() []string {
 	return slices.Compact(names)
 }
 
-// graceEnd is when a container that is stopped now is killed.
-func (s *scheduler) graceEnd() time.Time {
-	return s.now.Add(max(time.Duration(podGrace(s.pod))*time.Second, minGrace))
+// grace is what a container has between the stop signal and its end by force.
+func (s *scheduler) grace() time.Duration {
+	if s.obs.End.Reason == status.ReasonEvicted {
+		return minGrace // kubelet: immediateEvictionGracePeriodSeconds
+	}
+	return time.Duration(podGrace(s.pod)) * time.Second
 }
 
-// deletionEnd is when the containers of a deleted pod are killed: its grace
-// counts from the deletion, and is at least two seconds unless it is none.
-func (s *scheduler) deletionEnd() time.Time {
+// deletion is how the containers of a deleted pod are stopped: its grace counts
+// from the deletion.
+func (s *scheduler) deletion() stopping {
+	how := stopping{ordered: true, cause: "the pod is being deleted"}
 	seconds := podGrace(s.pod)
 	if s.pod.DeletionGracePeriodSeconds != nil {
 		seconds = *s.pod.DeletionGracePeriodSeconds
 	}
 	if seconds <= 0 {
-		return time.Time{}
+		how.atOnce = true
+		return how
 	}
-	left := min(time.Duration(seconds)*time.Second, s.pod.DeletionTimestamp.Sub(s.now))
-	return s.now.Add(max(left, minGrace))
+	how.until = s.pod.DeletionTimestamp.Time
+	if latest := s.now.Add(time.Duration(seconds) * time.Second); latest.Before(how.until) {
+		how.until = latest
+	}
+	return how
 }
 
 // podGrace is the grace, in seconds, that the manifest gives.

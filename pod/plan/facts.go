@@ -5,6 +5,9 @@ import (
 	"slices"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
+
+	"podrun/container/env"
 	"podrun/pod/status"
 )
 
@@ -24,7 +27,7 @@ func (s *scheduler) later(at time.Time) bool {
 // due says whether no failure of this kind keeps an action waiting.
 func (s *scheduler) due(kind Kind, name string) bool {
 	f, failed := s.obs.Failures[name]
-	return !failed || !slices.Contains(reasons[kind], f.Reason) || !s.later(f.NotBefore())
+	return !failed || !slices.Contains(reasons[kind], f.Reason) || !s.later(s.obs.NotBefore(f))
 }
 
 // inFlight says whether an action of one of the kinds is being performed.
@@ -47,10 +50,33 @@ func (s *scheduler) busy(name string) bool {
 	return false
 }
 
-// stale says whether an instance belongs to an earlier sandbox than the one
-// there is: what it would join is gone.
+// stale says whether an instance belongs to an earlier run than the present one:
+// what it would join is gone, or it is to begin anew.
 func (s *scheduler) stale(c *status.Container) bool {
-	return !s.pauseRuns() || c.CreatedAt.Before(s.obs.Sandbox.StartedAt)
+	return !s.pauseRuns() || !s.obs.Current(c)
+}
+
+// told says whether everything is known that a container is told of its pod.
+func (s *scheduler) told(spec *v1.Container) bool {
+	return s.obs.Sandbox.State == status.SandboxReady || !env.NeedsAddress(spec)
+}
+
+// changed says whether the pod names another image by now than an instance has.
+func (s *scheduler) changed(c *status.Container) bool {
+	m, ok := status.MemberOf(s.pod, c.Name)
+	return ok && c.Changed(m.Container)
+}
+
+// ephemeral says whether an instance is of an ephemeral container.
+func (s *scheduler) ephemeral(c *status.Container) bool {
+	m, ok := status.MemberOf(s.pod, c.Name)
+	return ok && m.Role == status.Ephemeral
+}
+
+// dropped says whether the pod does not have a container any more.
+func (s *scheduler) dropped(name string) bool {
+	_, ok := status.MemberOf(s.pod, name)
+	return !ok
 }
 
 // running says whether a process of any container runs.

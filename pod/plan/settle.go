@@ -21,15 +21,28 @@ func Succeeded(failures map[string]status.Failure, a Action) {
 // of its container. A reason that is none of the action's kind stands for the
 // kind's usual one. An action that was cancelled is not to be noted.
 func Failed(failures map[string]status.Failure, a Action, reason, message string, at time.Time) {
-	own := reasons[a.Kind]
-	f := status.Failure{Reason: reason, Message: message, At: at, Count: 1}
+	own := causes(a.Kind)
+	f := status.Failure{Reason: reason, Message: message, At: at, Count: 1, Image: a.Image.Ref}
 	if !slices.Contains(own, f.Reason) {
 		f.Reason = own[0]
 	}
-	if before := failures[a.Container]; slices.Contains(own, before.Reason) {
+	alike := reasons[a.Kind]
+	if slices.Contains(reasons[EnsureImage], f.Reason) {
+		alike = reasons[EnsureImage]
+	}
+	if before := failures[a.Container]; slices.Contains(alike, before.Reason) && before.Image == f.Image {
 		f.Count = before.Count + 1
 	}
 	failures[a.Container] = f
+}
+
+// causes are the reasons for which a kind of action may fail: the making of a
+// container also for the images that are its volumes.
+func causes(kind Kind) []string {
+	if kind == CreateContainer {
+		return slices.Concat(reasons[CreateContainer], reasons[EnsureImage])
+	}
+	return reasons[kind]
 }
 
 // Delete marks a pod as to be deleted with the given grace in seconds, nil for

@@ -19,6 +19,7 @@ const (
 	ReasonCreateContainer       = "CreateContainerError"
 	ReasonCreateContainerConfig = "CreateContainerConfigError"
 	ReasonRunContainer          = "RunContainerError"
+	ReasonPostStartHook         = "PostStartHookError"
 
 	ReasonCreateSandbox   = "CreatePodSandboxError"
 	ReasonKillContainer   = "KillContainerError"
@@ -39,6 +40,10 @@ const (
 	ReasonOOMKilled         = "OOMKilled"
 	ReasonStartError        = "StartError" // of an instance: exit code 128
 	ReasonStatusUnknown     = "ContainerStatusUnknown"
+	ReasonRestartingAll     = "RestartingAllContainers"
+	ReasonDeadlineExceeded  = "DeadlineExceeded" // of a pod
+	ReasonEvicted           = "Evicted"          // of a pod
+	ReasonRebooted          = "NodeRebooted"     // of a pod
 )
 
 // Failure is the last of one or more attempts in a row that failed alike.
@@ -46,6 +51,7 @@ type Failure struct {
 	Reason, Message string
 	At              time.Time // when the last attempt failed
 	Count           int       // of attempts, 1 for the first
+	Image           string    // that the container had then; empty when it does not matter
 }
 
 // retry is how long to wait after a failure: first, doubled with every
@@ -69,13 +75,17 @@ var retries = map[string]retry{
 	ReasonRemovePod:           retryTidy,
 }
 
-// NotBefore returns the time of the next attempt.
-func (f Failure) NotBefore() time.Time {
+// NotBefore returns the time of the next attempt at what failed.
+func (o *Observed) NotBefore(f Failure) time.Time {
 	r, ok := retries[f.Reason]
 	if !ok {
 		r = retrySync
 	}
-	return f.At.Add(r.after(f.Count))
+	d := r.after(f.Count)
+	if r != retryTidy {
+		d = time.Duration(float64(d) * float64(o.firstBackoff()) / float64(firstBackoff))
+	}
+	return f.At.Add(d)
 }
 
 func (r retry) after(count int) time.Duration {
@@ -100,6 +110,7 @@ var waitingReasons = map[string]bool{
 	ReasonCreateContainer:       true,
 	ReasonCreateContainerConfig: true,
 	ReasonRunContainer:          true,
+	ReasonPostStartHook:         true,
 }
 
 // Image is what is to be made available for a container. Containers that have
@@ -117,12 +128,11 @@ func ImageOf(spec *v1.Container) Image {
 // ImageFailure returns the failure of a container's image, wherever among the
 // containers that share it the failure was noted.
 func ImageFailure(pod *v1.Pod, obs *Observed, spec *v1.Container) (Failure, bool) {
-	for i := range pod.Spec.Containers {
-		other := &pod.Spec.Containers[i]
-		if ImageOf(other) != ImageOf(spec) {
+	for _, other := range Members(pod) {
+		if ImageOf(other.Container) != ImageOf(spec) {
 			continue
 		}
-		if f, ok := obs.Failures[other.Name]; ok && imageReasons[f.Reason] {
+		if f, ok := obs.Failures[other.Name]; ok && imageReasons[f.Reason] && f.concerns(spec) {
 			return f, true
 		}
 	}
@@ -132,19 +142,22 @@ func ImageFailure(pod *v1.Pod, obs *Observed, spec *v1.Container) (Failure, bool
 // ContainerFailure returns what a container that is to be started waits for
 // to be mended: its image, or its own creation or start.
 func ContainerFailure(pod *v1.Pod, obs *Observed, spec *v1.Container) (Failure, bool) {
-	if f, ok := obs.Failures[spec.Name]; ok && waitingReasons[f.Reason] {
+	if f, ok := obs.Failures[spec.Name]; ok && waitingReasons[f.Reason] && f.concerns(spec) {
 		return f, true
 	}
 	return ImageFailure(pod, obs, spec)
 }
+
+// concerns says that the failure is of the container as it is now.
+func (f Failure) concerns(spec *v1.Container) bool { return f.Image == "" || f.Image == spec.Image }
 
 // freshPull is how long a failed pull is shown as such, before it is shown as
 // waiting for the next attempt.
 const freshPull = 2 * time.Second
 
 // waiting is how a failure is shown.
-func (f Failure) waiting(image string, now time.Time) *v1.ContainerStateWaiting {
-	backedOff := now.Sub(f.At) >= freshPull && now.Before(f.NotBefore())
+func (o *Observed) waiting(f Failure, image string, now time.Time) *v1.ContainerStateWaiting {
+	backedOff := now.Sub(f.At) >= freshPull && now.Before(o.NotBefore(f))
 	if r, ok := retries[f.Reason]; !ok || r != retryPull || !backedOff {
 		return &v1.ContainerStateWaiting{Reason: f.Reason, Message: f.Message}
 	}

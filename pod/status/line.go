@@ -46,6 +46,9 @@ func Line(pod *v1.Pod, now time.Time) Summary {
 		c.restarts, c.last = sidecars.restarts, sidecars.last
 		reason = appLine(pod, reason, &c)
 	}
+	if pod.Status.Reason == ReasonRebooted {
+		reason = ReasonRebooted // more than what its containers can tell
+	}
 	if pod.DeletionTimestamp != nil && !podutil.IsPodPhaseTerminal(pod.Status.Phase) {
 		reason = "Terminating"
 	}

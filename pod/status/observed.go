@@ -1,11 +1,11 @@
 package status
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
 // Observed is what the world shows of one pod at one moment.
@@ -17,10 +17,56 @@ type Observed struct {
 	Sandbox Sandbox
 	// Containers holds every instance that exists, in any order.
 	Containers []Container
+	// RestartedAt is when all containers were last made to begin anew in the
+	// sandbox that there is, by a rule of one of them; zero for never.
+	RestartedAt time.Time
+	// Halt says that the pod is to be stopped; nil: it is to run.
+	Halt *Halt
+	// End is why the pod was ended before its containers had; the zero value
+	// when it was not.
+	End End
+	// BackoffBase is the first back-off after a crash or a failed pull, from
+	// which the others follow; zero stands for the kubelet's 10 s.
+	BackoffBase time.Duration
+	// Probes holds what the probes of containers came to, by container name. It
+	// is the supervisor's memory, as Failures is.
+	Probes map[string]Probes
+	// Conditions holds when conditions became what they are, as far as somebody
+	// was there to see it.
+	Conditions map[v1.PodConditionType]Condition
 	// Failures holds the last failed attempt to bring about something, by
 	// container name; "" is the sandbox's. No query of the world can tell it:
 	// it is the supervisor's memory.
 	Failures map[string]Failure
+}
+
+// Halt is the wish that a pod be stopped and its record kept.
+type Halt struct {
+	At    time.Time
+	Grace int64 // in seconds; negative for the pod's own
+}
+
+// End is why a pod is ended, in the words of its status.
+type End struct {
+	Reason, Message string
+	At              time.Time // when that was decided; zero: it is not written down yet
+}
+
+// rebootMessage is that of a pod that was there when the machine was rebooted.
+const rebootMessage = "The machine was rebooted; the pod runs again when it is started"
+
+// Reboot ends a pod, unless it has ended already, because the machine was
+// rebooted. It does not run again by itself.
+func (o *Observed) Reboot(pod *v1.Pod) {
+	if !o.Over(pod) {
+		o.End = End{Reason: ReasonRebooted, Message: rebootMessage}
+	}
+}
+
+// Condition is the status of a condition and since when it has it.
+type Condition struct {
+	Status v1.ConditionStatus
+	Since  time.Time
 }
 
 // SandboxState is where a pod's sandbox is in its life.
@@ -79,12 +125,20 @@ type Container struct {
 	// signal n is 128+n.
 	ExitCode  int32
 	OOMKilled bool
+	// PeakMemory is the most that an instance which was OOMKilled had at a time, in
+	// bytes; zero if unknown.
+	PeakMemory int64
 	// Reason and Message say more about the end; an empty Reason is derived
 	// from the exit code. ReasonStartError: the process never ran.
 	Reason, Message string
 
 	// Image and ImageID are the resolved name and the digest reference.
 	Image, ImageID string
+	// ImageRef is the image that the pod named when the instance was made.
+	ImageRef string
+
+	// User is who its process runs as, nil if unknown.
+	User *v1.LinuxContainerUser
 
 	// Backoff is how long after this instance's end the next one may be made;
 	// written down when the instance is created (see Restart).
@@ -92,14 +146,49 @@ type Container struct {
 	// Replaced says that it was stopped in order to be started anew, whatever
 	// its exit code; written down before the signal is sent.
 	Replaced bool
+	// PostStart is where the hook is that follows the start, if there is one.
+	PostStart HookState
+	// StoppingAt is when its graceful end began, zero before; PreStopped says
+	// that the hook that comes before the stop signal is through.
+	StoppingAt time.Time
+	PreStopped bool
 }
+
+// HookState is where a hook is.
+type HookState string
+
+// The states of a hook.
+const (
+	HookPending HookState = ""
+	HookDone    HookState = "done"
+	HookFailed  HookState = "failed"
+)
 
 // Dead says that the instance ran and runs no more, or could not be started.
 func (c *Container) Dead() bool { return c.State == Ended || c.State == Exited }
 
-// started says that the instance's process ran at some time.
-func (c *Container) started() bool {
-	return c.State == Running || c.Dead() && c.Reason != ReasonStartError
+// Changed says that the pod names another image by now than the one that the
+// instance was made from (kubelet: containerChanged).
+func (c *Container) Changed(spec *v1.Container) bool {
+	return c.ImageRef != "" && c.ImageRef != spec.Image
+}
+
+// Current says whether an instance belongs to the present run of the pod. With
+// a new sandbox another run begins, and when all containers are restarted.
+func (o *Observed) Current(c *Container) bool {
+	return !c.CreatedAt.Before(o.Sandbox.StartedAt) && !c.CreatedAt.Before(o.RestartedAt)
+}
+
+// again says that the pod was stopped and then started: with its sandbox all of
+// its containers begin anew.
+func (o *Observed) again() bool { return o.RestartedAt.Equal(o.Sandbox.StartedAt) }
+
+// Began is when the pod was made, or last started again after it was stopped.
+func (o *Observed) Began() time.Time {
+	if o.again() && !o.RestartedAt.IsZero() {
+		return o.RestartedAt
+	}
+	return o.Created
 }
 
 // Instances returns what exists of the named container, newest first.
@@ -122,44 +211,82 @@ func (o *Observed) Newest(name string) *Container {
 	return nil
 }
 
-// Restartable says whether a dead instance is to be followed by another one
-// (kubelet: ContainerShouldRestart), the pod's deletion aside.
-func Restartable(pod *v1.Pod, spec *v1.Container, dead *Container) bool {
-	return dead.Replaced || podutil.ContainerShouldRestart(*spec, pod.Spec, dead.ExitCode)
-}
-
-// Started says whether every container of the pod has started once.
+// Started says whether every container of the pod has started once, as the pod
+// has it now: its init containers are through, and each other one runs or ran.
 func Started(pod *v1.Pod, obs Observed) bool {
-	for i := range pod.Spec.Containers {
-		if !startedOnce(&obs, pod.Spec.Containers[i].Name) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(Members(pod), func(m Member) bool { return m.Role == App && !obs.startedOnce(pod, m) })
 }
 
-func startedOnce(obs *Observed, name string) bool {
-	return slices.ContainsFunc(obs.Instances(name), (*Container).started)
+// startedOnce does not count what is still to give way to another image, nor
+// what ran before a stopped pod was started again.
+func (o *Observed) startedOnce(pod *v1.Pod, m Member) bool {
+	return slices.ContainsFunc(o.Instances(m.Name), func(c *Container) bool {
+		return c.launched(m) && (!o.again() || o.Current(c)) && (!c.Changed(m.Container) || c.Dead() && !o.Restartable(pod, m, c))
+	})
 }
 
-// Blocked returns why the pod cannot start at present: the failure of its
-// sandbox, or of the first container in the manifest's order that has not
-// started yet. ok is false when nothing stands in the way.
+// Blocked returns why the pod cannot start at present: it was ended, its
+// sandbox failed, or the first container, in the order in which they are
+// started, that keeps it from that. ok is false when nothing stands in the way.
 func Blocked(pod *v1.Pod, obs Observed) (reason, message string, ok bool) {
-	if f, failed := obs.Failures[""]; failed && f.Reason == ReasonCreateSandbox && obs.Sandbox.State != SandboxReady {
+	if obs.End.Reason != "" && !Started(pod, obs) {
+		return obs.End.Reason, obs.End.Message, true
+	}
+	if f, failed := obs.sandboxFailure(); failed && f.Reason == ReasonCreateSandbox {
 		return f.Reason, f.Message, true
 	}
-	for i := range pod.Spec.Containers {
-		spec := &pod.Spec.Containers[i]
-		if startedOnce(&obs, spec.Name) {
+	initialized := obs.initialized(pod)
+	for _, m := range Members(pod) {
+		if m.Role == Ephemeral || m.Role == App && obs.startedOnce(pod, m) || m.Role != App && (initialized || obs.Through(m)) {
 			continue
 		}
-		if f, failed := ContainerFailure(pod, &obs, spec); failed {
-			return f.Reason, f.Message, true
-		}
-		if newest := obs.Newest(spec.Name); newest != nil && newest.Dead() {
-			return ReasonRunContainer, newest.Message, true
+		if reason, message, ok = obs.blocks(pod, m); ok {
+			return reason, message, true
 		}
 	}
 	return "", "", false
+}
+
+// sandboxFailure is what the sandbox waits for to be mended: to be made, or to be
+// taken down.
+func (o *Observed) sandboxFailure() (Failure, bool) {
+	f, failed := o.Failures[""]
+	return f, failed && (f.Reason != ReasonCreateSandbox || o.Sandbox.State != SandboxReady)
+}
+
+// blocks says why a container that has not started cannot.
+func (o *Observed) blocks(pod *v1.Pod, m Member) (reason, message string, ok bool) {
+	if f, failed := ContainerFailure(pod, o, m.Container); failed {
+		return f.Reason, f.Message, true
+	}
+	newest := o.Newest(m.Name)
+	switch {
+	case newest == nil || !newest.Dead():
+		return "", "", false
+	case newest.Reason == ReasonStartError && !newest.Changed(m.Container):
+		return ReasonRunContainer, newest.Message, true
+	case newest.State == Exited && !o.Restartable(pod, m, newest):
+		message = fmt.Sprintf("%scontainer %q ended with exit code %d before the pod had started", initial(m), m.Name, newest.ExitCode)
+		if newest.Message != "" {
+			message += ": " + newest.Message
+		}
+		return endReason(newest), message, true
+	}
+	return "", "", false
+}
+
+func initial(m Member) string {
+	if m.Role == App {
+		return ""
+	}
+	return "init "
+}
+
+// initialized says whether the pod got past its init containers in the
+// present run: an app container is there.
+func (o *Observed) initialized(pod *v1.Pod) bool {
+	return slices.ContainsFunc(Members(pod), func(m Member) bool {
+		newest := o.Newest(m.Name)
+		return m.Role == App && newest != nil && o.Current(newest)
+	})
 }

@@ -21,10 +21,22 @@ func Of(pod *v1.Pod, obs Observed, now time.Time) v1.PodStatus {
 		QOSClass:           qos.ComputePodQOS(pod),
 	}
 	setAddresses(&s, pod, &obs)
-	s.ContainerStatuses = containerStatuses(pod, &obs, pod.Spec.Containers, now)
-	slices.SortFunc(s.ContainerStatuses, func(a, b v1.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
-	s.Phase = phase(pod, &obs, s.ContainerStatuses)
-	s.Conditions = conditions(pod, &obs, &s)
+	for _, m := range Members(pod) {
+		list := &s.InitContainerStatuses
+		switch m.Role {
+		case App:
+			list = &s.ContainerStatuses
+		case Ephemeral:
+			list = &s.EphemeralContainerStatuses
+		}
+		*list = append(*list, containerStatus(pod, &obs, m, now))
+	}
+	for _, list := range [][]v1.ContainerStatus{s.ContainerStatuses, s.EphemeralContainerStatuses} {
+		slices.SortFunc(list, func(a, b v1.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	}
+	s.Phase = phase(pod, &obs, &s)
+	s.Reason, s.Message = obs.End.Reason, obs.End.Message
+	s.Conditions = conditions(pod, &obs, &s, now)
 	return s
 }
 
@@ -47,64 +59,81 @@ func setAddresses(s *v1.PodStatus, pod *v1.Pod, obs *Observed) {
 	}
 }
 
-func containerStatuses(pod *v1.Pod, obs *Observed, specs []v1.Container, now time.Time) []v1.ContainerStatus {
-	statuses := make([]v1.ContainerStatus, 0, len(specs))
-	for i := range specs {
-		statuses = append(statuses, containerStatus(pod, obs, &specs[i], now))
-	}
-	return statuses
-}
-
-func containerStatus(pod *v1.Pod, obs *Observed, spec *v1.Container, now time.Time) v1.ContainerStatus {
+func containerStatus(pod *v1.Pod, obs *Observed, m Member, now time.Time) v1.ContainerStatus {
 	s := v1.ContainerStatus{
-		Name:               spec.Name,
-		Image:              spec.Image,
-		AllocatedResources: spec.Resources.Requests.DeepCopy(),
-		Resources:          spec.Resources.DeepCopy(),
-		VolumeMounts:       volumeMounts(spec),
+		Name:               m.Name,
+		Image:              m.Image,
+		AllocatedResources: m.Resources.Requests.DeepCopy(),
+		Resources:          m.Resources.DeepCopy(),
+		VolumeMounts:       volumeMounts(m.Container),
 	}
-	instances := obs.Instances(spec.Name)
+	if m.Lifecycle != nil {
+		s.StopSignal = m.Lifecycle.StopSignal
+	}
+	instances := obs.Instances(m.Name)
 	if len(instances) > 0 {
 		newest := instances[0]
 		s.RestartCount = int32(newest.Attempt)
 		s.ContainerID = containerID(newest)
 		s.ImageID = newest.ImageID
+		if newest.User != nil {
+			s.User = &v1.ContainerUser{Linux: newest.User.DeepCopy()}
+		}
 		if newest.Image != "" {
 			s.Image = newest.Image
 		}
-		s.Ready = newest.State == Running
 	}
-	started := s.Ready
+	s.State, s.LastTerminationState = states(pod, obs, m, instances, now)
+	if m.Role == Ephemeral {
+		return s // a kubelet does not say whether it has started, nor that it is ready
+	}
+	started := s.State.Running != nil && (m.Role == Init || obs.Up(m, instances[0]))
+	s.Ready = started && obs.ready(m, instances[0])
+	if m.Role == Init {
+		s.Ready = s.State.Terminated != nil && obs.Through(m)
+	}
 	s.Started = &started
-	s.State, s.LastTerminationState = states(pod, obs, spec, instances, now)
 	return s
 }
 
 // states returns what is shown as a container's state and its last state.
-func states(pod *v1.Pod, obs *Observed, spec *v1.Container, instances []*Container, now time.Time) (state, last v1.ContainerState) {
+func states(pod *v1.Pod, obs *Observed, m Member, instances []*Container, now time.Time) (state, last v1.ContainerState) {
 	if len(instances) == 0 {
-		return pendingState(pod, obs, spec, now), last
+		return pendingState(pod, obs, m, now), last
 	}
 	newest := instances[0]
 	if len(instances) > 1 && instances[1].Dead() {
 		last.Terminated = terminated(instances[1])
 	}
-	switch {
-	case newest.State == Running:
+	switch runs := newest.State == Running || obs.shownRunning(newest); {
+	case runs && newest.launched(m):
 		state.Running = &v1.ContainerStateRunning{StartedAt: metav1.NewTime(newest.StartedAt)}
+	case runs:
+		// As long as its hook runs a kubelet does not know of it.
+		state = waitingFor(ReasonContainerCreating)
+		if newest.PostStart == HookFailed {
+			state = waitingFor(ReasonPostStartHook)
+		}
 	case newest.Dead():
 		state.Terminated = terminated(newest)
-		if w := restartWait(pod, obs, spec, newest, now); w != nil {
+		if w := restartWait(pod, obs, m, newest, now); w != nil {
 			return v1.ContainerState{Waiting: w}, state
 		}
 	default:
-		state = pendingState(pod, obs, spec, now)
+		state = pendingState(pod, obs, m, now)
 	}
 	return state, last
 }
 
+// shownRunning says whether an instance that has ended is told to run still, as
+// long as its end is being written down. When that cannot be done, what is known
+// of the end is told instead.
+func (o *Observed) shownRunning(c *Container) bool {
+	return c.unrecorded() && o.Failures[c.Name].Reason != ReasonRecordExit
+}
+
 // pendingState is the state of a container of which nothing has run yet.
-func pendingState(pod *v1.Pod, obs *Observed, spec *v1.Container, now time.Time) v1.ContainerState {
+func pendingState(pod *v1.Pod, obs *Observed, m Member, now time.Time) v1.ContainerState {
 	if obs.Sandbox.State == SandboxStopped {
 		return v1.ContainerState{Terminated: &v1.ContainerStateTerminated{
 			Reason:   ReasonStatusUnknown,
@@ -112,33 +141,41 @@ func pendingState(pod *v1.Pod, obs *Observed, spec *v1.Container, now time.Time)
 			ExitCode: 137,
 		}}
 	}
-	if f, ok := ContainerFailure(pod, obs, spec); ok {
-		return v1.ContainerState{Waiting: f.waiting(spec.Image, now)}
+	if f, ok := ContainerFailure(pod, obs, m.Container); ok {
+		return v1.ContainerState{Waiting: obs.waiting(f, m.Image, now)}
 	}
-	reason := ReasonContainerCreating
 	if len(pod.Spec.InitContainers) > 0 {
-		reason = ReasonPodInitializing
+		return waitingFor(ReasonPodInitializing)
 	}
+	return waitingFor(ReasonContainerCreating)
+}
+
+func waitingFor(reason string) v1.ContainerState {
 	return v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: reason}}
 }
 
 // restartWait says what the restart of a dead container waits for; nil when
 // there is none to come, or when it comes at once.
-func restartWait(pod *v1.Pod, obs *Observed, spec *v1.Container, dead *Container, now time.Time) *v1.ContainerStateWaiting {
-	if obs.Sandbox.State == SandboxStopped || pod.DeletionTimestamp != nil || !Restartable(pod, spec, dead) {
+func restartWait(pod *v1.Pod, obs *Observed, m Member, dead *Container, now time.Time) *v1.ContainerStateWaiting {
+	if obs.Sandbox.State == SandboxStopped || pod.DeletionTimestamp != nil || obs.Over(pod) || !obs.Restartable(pod, m, dead) {
 		return nil
 	}
-	if at, _ := Restart(dead); now.Before(at) {
+	if at, _ := obs.Restart(m, dead); now.Before(at) {
 		return &v1.ContainerStateWaiting{
 			Reason: ReasonCrashLoopBackOff,
 			Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)",
-				dead.Backoff, spec.Name, pod.Name, pod.Namespace, pod.UID),
+				dead.Backoff, m.Name, pod.Name, pod.Namespace, pod.UID),
 		}
 	}
-	if f, ok := ContainerFailure(pod, obs, spec); ok {
-		return f.waiting(spec.Image, now)
+	if f, ok := ContainerFailure(pod, obs, m.Container); ok {
+		return obs.waiting(f, m.Image, now)
 	}
-	if dead.Reason == ReasonStartError {
+	switch {
+	case dead.CreatedAt.Before(obs.RestartedAt):
+		return waitingFor(ReasonRestartingAll).Waiting
+	case m.Role == Init && !obs.Current(dead):
+		return waitingFor(ReasonPodInitializing).Waiting
+	case dead.Reason == ReasonStartError:
 		return &v1.ContainerStateWaiting{Reason: ReasonRunContainer, Message: dead.Message}
 	}
 	return nil
@@ -181,6 +218,9 @@ func volumeMounts(spec *v1.Container) []v1.VolumeMountStatus {
 		status := v1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
 		if m.ReadOnly {
 			recursive := v1.RecursiveReadOnlyDisabled
+			if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != recursive {
+				recursive = v1.RecursiveReadOnlyEnabled
+			}
 			status.RecursiveReadOnly = &recursive
 		}
 		mounts = append(mounts, status)

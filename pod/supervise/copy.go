@@ -86,7 +86,7 @@ func (s *Supervisor) startCopier(ctx context.Context, files logs.Files) *copier 
 	go func() {
 		defer close(c.done)
 		defer stop()
-		if c.err = files.Copy(ctx, ended); c.err != nil && ctx.Err() == nil {
+		if c.err = files.Copy(ctx, ended, s.LogLimits); c.err != nil && ctx.Err() == nil {
 			s.Log.Error("copy log", "file", files.Log(), "error", c.err)
 		}
 	}()

@@ -2,6 +2,9 @@ package supervise
 
 import (
 	"context"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
 
 	"podrun/container"
 	"podrun/pod/status"
@@ -9,25 +12,55 @@ import (
 )
 
 // Observe looks at a pod: its sandbox with the record in it, and what the
-// world shows of it. errdefs.ErrNotFound says that there is no such pod.
-func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string) (*sandbox.Sandbox, status.Observed, error) {
+// world shows of it. backoff is the base of back-offs, zero for the usual one.
+// errdefs.ErrNotFound says that there is no such pod.
+func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string, backoff time.Duration) (*sandbox.Sandbox, status.Observed, error) {
 	sb, containers, err := sandboxes.Observe(ctx, uid)
 	if err != nil {
 		return nil, status.Observed{}, err
 	}
 	obs := status.Observed{
-		Created:  sb.CreatedAt,
-		HostIPs:  sandboxes.HostIPs(),
-		Sandbox:  observedSandbox(sb),
-		Failures: map[string]status.Failure{},
+		Created:     sb.CreatedAt,
+		HostIPs:     sandboxes.HostIPs(),
+		Sandbox:     observedSandbox(sb),
+		BackoffBase: backoff,
+		Failures:    map[string]status.Failure{},
+		Probes:      map[string]status.Probes{},
+		Conditions:  map[v1.PodConditionType]status.Condition{},
 	}
 	for _, c := range containers {
 		obs.Containers = append(obs.Containers, observedContainer(c))
 	}
-	for name, f := range sb.Memory.Failures {
-		obs.Failures[name] = status.Failure(f)
+	if sb.Halt != nil {
+		halt := status.Halt(*sb.Halt)
+		obs.Halt = &halt
+	}
+	recall(sb.Memory, &obs)
+	if sb.Rebooted {
+		obs.Reboot(sb.Pod)
 	}
 	return sb, obs, nil
+}
+
+// recall adds to what is observed what only the supervisor can know.
+func recall(memory sandbox.Memory, obs *status.Observed) {
+	obs.RestartedAt = memory.RestartedAt
+	if memory.End != nil {
+		obs.End = status.End(*memory.End)
+	}
+	for name, f := range memory.Failures {
+		obs.Failures[name] = status.Failure(f)
+	}
+	for name, probes := range memory.Probes {
+		results := map[status.ProbeKind]status.ProbeResult{}
+		for kind, result := range probes.Results {
+			results[status.ProbeKind(kind)] = status.ProbeResult(result)
+		}
+		obs.Probes[name] = status.Probes{Attempt: probes.Attempt, Results: results}
+	}
+	for kind, c := range memory.Conditions {
+		obs.Conditions[v1.PodConditionType(kind)] = status.Condition{Status: v1.ConditionStatus(c.Status), Since: c.Since}
+	}
 }
 
 func observedSandbox(sb *sandbox.Sandbox) status.Sandbox {
@@ -49,16 +82,21 @@ func observedSandbox(sb *sandbox.Sandbox) status.Sandbox {
 
 func observedContainer(c container.Container) status.Container {
 	observed := status.Container{
-		Name:      c.Name,
-		ID:        c.ID,
-		Attempt:   c.Attempt,
-		PID:       c.PID,
-		CreatedAt: c.CreatedAt,
-		StartedAt: c.StartedAt,
-		Image:     c.Image,
-		ImageID:   c.ImageID,
-		Backoff:   c.Backoff,
-		Replaced:  c.Replaced,
+		Name:       c.Name,
+		ID:         c.ID,
+		Attempt:    c.Attempt,
+		PID:        c.PID,
+		CreatedAt:  c.CreatedAt,
+		StartedAt:  c.StartedAt,
+		Image:      c.Image,
+		ImageRef:   c.ImageRef,
+		ImageID:    c.ImageID,
+		Backoff:    c.Backoff,
+		Replaced:   c.Replaced,
+		User:       c.User,
+		PostStart:  status.HookState(c.PostStart),
+		StoppingAt: c.StoppingAt,
+		PreStopped: c.PreStopped,
 	}
 	switch c.State {
 	case container.Registered:
@@ -77,7 +115,7 @@ func observedContainer(c container.Container) status.Container {
 		observed.ExitCode = c.Exit.Code
 		observed.Reason = c.Exit.Reason
 		observed.Message = c.Exit.Message
-		observed.OOMKilled = c.Exit.OOMKilled
+		observed.OOMKilled, observed.PeakMemory = c.Exit.OOMKilled, c.Exit.PeakMemory
 	}
 	return observed
 }

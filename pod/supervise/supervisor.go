@@ -2,18 +2,19 @@ package supervise
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
 	"podrun/container"
 	"podrun/container/image"
+	"podrun/container/logs"
+	"podrun/pod/event"
+	"podrun/pod/objects"
 	"podrun/pod/plan"
 	"podrun/pod/status"
 	"podrun/sandbox"
@@ -31,6 +32,9 @@ type Parts struct {
 	Sandboxes  *sandbox.Store
 	Containers *container.Store
 	Images     *image.Store
+	Objects    *objects.Store
+	// LogLimits bound the containers' logs.
+	LogLimits logs.Limits
 	// Revive starts a containerd that died again; may be nil.
 	Revive func() error
 	// Until ends Run when it says so of what was observed; may be nil.
@@ -38,7 +42,9 @@ type Parts struct {
 	// Progress is told what is being done; may be nil.
 	Progress func(Progress)
 	Clock    clock.Clock
-	Log      *slog.Logger
+	// Backoff is the base of back-offs, zero for the usual one.
+	Backoff time.Duration
+	Log     *slog.Logger
 }
 
 // Supervisor keeps one pod. All that it knows is owned by the goroutine of
@@ -52,9 +58,14 @@ type Supervisor struct {
 	flying   int // actions that have not sent their result, those that gave way too
 	images   map[status.Image]ensured
 	copiers  map[string]*copier // by container ID
-	late     sync.WaitGroup     // the end of logs that an earlier owner left
-	known    map[string]bool    // the IDs of the pod's containers
-	trouble  string             // why the pod could not be looked at the last time
+	probers  map[plan.Probe]context.CancelFunc
+	probing  sync.WaitGroup  // the probers
+	probed   chan probed     // what they send
+	late     sync.WaitGroup  // the end of logs that an earlier owner left
+	known    map[string]bool // the IDs of the pod's containers
+	volumes  refreshing
+	trouble  string // why the pod could not be looked at the last time
+	events   teller
 	results  chan result
 }
 
@@ -92,6 +103,8 @@ func New(uid string, parts Parts) *Supervisor {
 		inFlight: map[plan.Key]*flight{},
 		images:   map[status.Image]ensured{},
 		copiers:  map[string]*copier{},
+		probers:  map[plan.Probe]context.CancelFunc{},
+		probed:   make(chan probed),
 		results:  make(chan result),
 	}
 }
@@ -100,6 +113,7 @@ func New(uid string, parts Parts) *Supervisor {
 // Until says so, or ctx is done. In the last two cases all stays as it is, for
 // the next owner.
 func (s *Supervisor) Run(ctx context.Context) error {
+	s.events = teller{log: event.Open(s.Sandboxes.RootDir(s.uid)), began: s.Clock.Now(), told: map[tale]bool{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.abandon()
 	defer cancel()
@@ -139,13 +153,14 @@ func (s *Supervisor) note(err error) {
 // step observes, plans and starts what is to be done, and says when to look
 // again at the latest.
 func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err error) {
-	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
+	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid, s.Backoff)
 	if errdefs.IsNotFound(err) {
 		return true, time.Time{}, nil
 	}
 	if err != nil {
 		return false, time.Time{}, err
 	}
+	s.tellOf(sb.Pod, &obs)
 	if s.Until != nil && s.Until(sb, obs) {
 		return true, time.Time{}, nil
 	}
@@ -155,19 +170,43 @@ func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err e
 		s.known[c.ID] = true
 	}
 	s.copyLogs(ctx, sb, obs)
+	s.refresh(ctx, sb)
+	s.keepProbing(ctx, sb, obs)
+	if err := s.noteConditions(ctx, sb, obs); err != nil && sb.Pod.DeletionTimestamp == nil { // removal must need no space
+		return false, time.Time{}, err
+	}
 	next := plan.Next(sb.Pod, obs, s.work(), s.Clock.Now())
 	for _, key := range next.Cancel {
 		s.inFlight[key].callOff()
 	}
 	for _, action := range next.Actions {
-		if action.Kind == plan.CreateSandbox && sb.State == sandbox.Dead {
-			if err := s.renew(ctx, action.Attempt); err != nil {
-				return false, time.Time{}, err
-			}
+		s.announce(action)
+		if err := s.memorize(ctx, action); err != nil {
+			return false, time.Time{}, err
+		}
+		if action.Immediate() {
+			return false, s.Clock.Now(), nil
 		}
 		s.begin(ctx, action, sb, obs)
 	}
 	return next.End != plan.Going, next.Wake, nil
+}
+
+// memorize writes down what has to be known before an action, or is all of it.
+func (s *Supervisor) memorize(ctx context.Context, action plan.Action) error {
+	memory := s.sandbox.Memory
+	switch {
+	case action.Kind == plan.CreateSandbox && s.sandbox.State == sandbox.Dead:
+		return s.renew(ctx, action.Attempt)
+	case action.Kind == plan.RestartAll:
+		memory.RestartedAt = s.Clock.Now()
+	case action.Kind == plan.EndPod:
+		memory.End = &sandbox.End{Reason: action.Reason, Message: action.Cause, At: s.Clock.Now()}
+	default:
+		return nil
+	}
+	s.Log.Debug("write down", "action", action)
+	return s.save(ctx, memory)
 }
 
 // renew writes down that the sandbox is made anew, before that is done: what
@@ -175,6 +214,7 @@ func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err e
 func (s *Supervisor) renew(ctx context.Context, attempt int) error {
 	memory := s.sandbox.Memory
 	memory.Attempt, memory.IPs, memory.StartedAt = attempt, nil, s.Clock.Now()
+	memory.BootID = s.Sandboxes.BootID()
 	return s.save(ctx, memory)
 }
 
@@ -188,7 +228,7 @@ func (s *Supervisor) save(ctx context.Context, memory sandbox.Memory) error {
 }
 
 func (s *Supervisor) work() plan.Work {
-	work := plan.Work{InFlight: map[plan.Key]plan.Action{}, Images: map[status.Image]time.Time{}}
+	work := plan.Work{InFlight: map[plan.Key]plan.Action{}, Images: map[status.Image]time.Time{}, Exceeded: s.volumes.exceeded}
 	for key, flight := range s.inFlight {
 		work.InFlight[key] = flight.action
 	}
@@ -238,8 +278,16 @@ func (s *Supervisor) wait(ctx context.Context, events <-chan string, wake time.T
 			looking = true
 		case id := <-events:
 			looking = id == "" || s.known[id]
+		case <-s.volumes.changed:
+			s.volumes.next, looking = time.Time{}, true
+		case r := <-s.volumes.done:
+			s.refreshed(r)
+			looking = true
 		case r := <-s.results:
 			s.settle(ctx, r)
+			looking = true
+		case p := <-s.probed:
+			s.settleProbe(ctx, p)
 			looking = true
 		}
 	}
@@ -247,6 +295,8 @@ func (s *Supervisor) wait(ctx context.Context, events <-chan string, wake time.T
 		select {
 		case r := <-s.results:
 			s.settle(ctx, r)
+		case p := <-s.probed:
+			s.settleProbe(ctx, p)
 		case <-events:
 		default:
 			return
@@ -272,6 +322,7 @@ func (s *Supervisor) settle(ctx context.Context, r result) {
 		return
 	}
 	s.tell(Progress{Action: action, State: Ended, Error: r.err})
+	s.report(action, r.err)
 	if r.err == nil {
 		switch action.Kind {
 		case plan.RecordExit, plan.RemoveContainer:
@@ -289,7 +340,10 @@ func (s *Supervisor) remember(ctx context.Context, r result) error {
 	memory := s.sandbox.Memory
 	failures := map[string]status.Failure{}
 	for name, f := range memory.Failures {
-		failures[name] = status.Failure(f)
+		// Of a container that the pod does not have any more nobody needs to know.
+		if _, ok := status.MemberOf(s.sandbox.Pod, name); ok || name == "" {
+			failures[name] = status.Failure(f)
+		}
 	}
 	if r.err == nil {
 		plan.Succeeded(failures, r.flight.action)
@@ -322,12 +376,16 @@ func (s *Supervisor) remember(ctx context.Context, r result) error {
 // excepted that may take long: they are broken off and left to the next owner.
 func (s *Supervisor) land(ctx context.Context) {
 	for key, flight := range s.inFlight {
-		if key.Kind == plan.EnsureImage || key.Kind == plan.StopContainer {
+		switch key.Kind {
+		case plan.EnsureImage, plan.PostStart, plan.BeginStop, plan.StopContainer:
 			flight.callOff()
 		}
 	}
 	for s.flying > 0 {
 		s.settle(ctx, <-s.results)
+	}
+	if s.volumes.done != nil {
+		s.refreshed(<-s.volumes.done)
 	}
 	s.late.Wait()
 }
@@ -338,18 +396,12 @@ func (s *Supervisor) abandon() {
 	for ; s.flying > 0; s.flying-- {
 		<-s.results
 	}
+	if s.volumes.done != nil {
+		<-s.volumes.done
+	}
 	for _, c := range s.copiers {
 		<-c.done
 	}
+	s.probing.Wait()
 	s.late.Wait()
-}
-
-// specOf returns the pod's container of that name.
-func specOf(pod *v1.Pod, name string) (*v1.Container, error) {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == name {
-			return &pod.Spec.Containers[i], nil
-		}
-	}
-	return nil, fmt.Errorf("pod %q has no container %q", pod.Name, name)
 }

@@ -124,7 +124,7 @@ func TestCreate(t *testing.T) {
 	pod := newPod(resources("cpu=250m,memory=64Mi", "cpu=500m,memory=128Mi"))
 	for range 2 { // the second time changes nothing
 		create(t, d, pod)
-		for _, s := range Resources(pod).settings(d.unified) {
+		for _, s := range Resources(pod, nil).settings(d.unified) {
 			if got := read(t, d, s.controller, d.Parent(pod), s.file); got != s.value {
 				t.Errorf("%s: got %s, want %s", s.file, got, s.value)
 			}
@@ -191,6 +191,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// With v2 a process in the pod's own cgroup keeps controllers from those below,
+// but not processes.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t)
@@ -202,6 +204,16 @@ func TestKill(t *testing.T) {
 		start(t, d, pod, "", "exec sleep 1000"),
 		start(t, d, pod, "container", "trap '' TERM INT; sleep 1000; sleep 1000"),
 		start(t, d, pod, "container/below", "exec sleep 1000"),
+	}
+	one := start(t, d, pod, "one", "exec sleep 1000")
+	if err := d.KillContainer(string(pod.UID), "one"); err != nil {
+		t.Fatal(err)
+	}
+	killed(t, one)
+	for _, cmd := range victims {
+		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+			t.Errorf("a process of another container: %v", err)
+		}
 	}
 	if err := d.Kill(string(pod.UID)); err != nil {
 		t.Fatal(err)

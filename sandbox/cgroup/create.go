@@ -8,10 +8,12 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 
 	"podrun/container/oci"
@@ -52,7 +54,7 @@ func (d *Driver) create(pod *v1.Pod) error {
 	if err := d.set(path.Join("/", d.root), machine); err != nil {
 		return err
 	}
-	if err := d.set(d.Parent(pod), Resources(pod)); err != nil {
+	if err := d.set(d.Parent(pod), Resources(pod, d.HugePages())); err != nil {
 		return err
 	}
 	switch level := d.level(pod); path.Base(level) {
@@ -87,12 +89,29 @@ func (d *Driver) mkdir(h hierarchy, cgroup string) error {
 	return nil
 }
 
-// enable gives the cgroups below dir all controllers that dir has. One that
-// cannot be given is missed by whoever sets its limits.
+// enable gives the cgroups below dir all controllers that dir has, at once: a
+// cgroup with processes refuses that, where one controller after the other
+// would make it the root of a threaded tree, below which no process can be put.
+// On its own, a controller that cannot be given keeps the others from nobody;
+// who sets its limits misses it.
 func enable(dir string) {
-	controllers, _ := cgroups.ReadFile(dir, "cgroup.controllers")
-	for controller := range strings.FieldsSeq(controllers) {
-		_ = cgroups.WriteFile(dir, "cgroup.subtree_control", "+"+controller)
+	has, _ := cgroups.ReadFile(dir, "cgroup.controllers")
+	given, _ := cgroups.ReadFile(dir, "cgroup.subtree_control")
+	var missing []string
+	for controller := range strings.FieldsSeq(has) {
+		if !slices.Contains(strings.Fields(given), controller) {
+			missing = append(missing, "+"+controller)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	err := cgroups.WriteFile(dir, "cgroup.subtree_control", strings.Join(missing, " "))
+	if err == nil || errors.Is(err, unix.EBUSY) {
+		return
+	}
+	for _, controller := range missing {
+		_ = cgroups.WriteFile(dir, "cgroup.subtree_control", controller)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
+
+	"podrun/container/oci"
 )
 
 const mountPoint = "/sys/fs/cgroup"
@@ -84,18 +86,38 @@ func hierarchies(mounts []*mountinfo.Info) []hierarchy {
 func (d *Driver) Unified() bool { return d.unified }
 
 // Swap says that the memory controller counts swap, so that it can be limited.
+// With v2 any cgroup that the controller was given to tells: the root has no
+// such file, and the caller's own cgroup need not have one, as podrun's has
+// none before the first pod.
 func (d *Driver) Swap() bool {
-	file := "memory.memsw.limit_in_bytes"
-	dir, err := d.dir("memory", "")
 	if d.unified {
-		own, parseErr := cgroups.ParseCgroupFile("/proc/self/cgroup")
-		file, dir, err = "memory.swap.max", filepath.Join(mountPoint, own[""]), parseErr
+		limits, _ := filepath.Glob(filepath.Join(d.hierarchies[0].path, "*", "memory.swap.max"))
+		return len(limits) > 0
 	}
+	dir, err := d.dir("memory", "")
 	if err != nil {
 		return false
 	}
-	_, err = os.Stat(filepath.Join(dir, file))
+	_, err = os.Stat(filepath.Join(dir, "memory.memsw.limit_in_bytes"))
 	return err == nil
+}
+
+// HugePages are the sizes of huge pages that can be limited; none without the
+// controller.
+func (d *Driver) HugePages() []oci.PageSize {
+	if d.unified {
+		controllers, err := cgroups.ReadFile(mountPoint, "cgroup.controllers")
+		if err != nil || !slices.Contains(strings.Fields(controllers), "hugetlb") {
+			return nil
+		}
+	} else if _, err := d.dir("hugetlb", ""); err != nil {
+		return nil
+	}
+	var sizes []oci.PageSize
+	for _, size := range cgroups.HugePageSizes() {
+		sizes = append(sizes, oci.PageSize(size))
+	}
+	return sizes
 }
 
 // dir is where a cgroup is in a controller's hierarchy.

@@ -1,7 +1,10 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,6 +54,30 @@ func TestUnsafeNames(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s took the UID %q", verb, name)
 			}
+		}
+	}
+}
+
+// With v2 the caller's cgroup tells nothing: it may have no memory controller.
+func TestSwapV2(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := &Driver{root: "podrun", unified: true, hierarchies: []hierarchy{{path: dir}}}
+	for _, test := range []struct {
+		file string // that comes into being
+		want bool
+	}{
+		{"cgroup.controllers", false},
+		{"podrun/cgroup.controllers", false},
+		{"system.slice/memory.max", false},
+		{"system.slice/memory.swap.max", true},
+	} {
+		file := filepath.Join(dir, test.file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Swap(); got != test.want {
+			t.Errorf("with %s: %v, want %v", test.file, got, test.want)
 		}
 	}
 }

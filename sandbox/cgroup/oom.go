@@ -8,22 +8,27 @@ import (
 )
 
 // OOMKilled says whether the kernel killed a process of a cgroup for want of
-// memory. parent is a pod's, as Parent returns it; a cgroup that is gone was
-// not told of.
-func (d *Driver) OOMKilled(parent, container string) bool {
+// memory, and the most that the cgroup had at a time, in bytes, zero if the
+// kernel does not tell (v2 before Linux 5.19). parent is a pod's, as Parent
+// returns it; a cgroup that is gone was not told of.
+func (d *Driver) OOMKilled(parent, container string) (killed bool, peak int64) {
 	for _, h := range d.hierarchies {
-		name := "memory.oom_control" // it has the counter since Linux 4.13
+		name, most := "memory.oom_control", "memory.max_usage_in_bytes" // the first has the counter since Linux 4.13
 		if d.unified {
-			name = "memory.events"
+			name, most = "memory.events", "memory.peak"
 		} else if !h.has("memory") {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(h.path, parent, container, name))
-		if err == nil {
-			return oomKills(string(text)) > 0
+		dir := filepath.Join(h.path, parent, container)
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || oomKills(string(text)) == 0 {
+			continue
 		}
+		bytes, _ := os.ReadFile(filepath.Join(dir, most))
+		peak, _ = strconv.ParseInt(strings.TrimSpace(string(bytes)), 10, 64)
+		return true, peak
 	}
-	return false
+	return false, 0
 }
 
 // oomKills reads the counter of a file of "name value" lines.

@@ -26,17 +26,31 @@ const (
 // returns when none is left; one in an uninterruptible wait makes it fail
 // after 5 seconds. A pod without a cgroup has no processes.
 func (d *Driver) Kill(uid string) error {
-	if err := d.kill(uid); err != nil {
+	if !isName(uid) {
+		return fmt.Errorf("kill pod %q: not a name", uid)
+	}
+	if err := d.kill(d.dirs(uid)); err != nil {
 		return fmt.Errorf("kill pod %q: %w", uid, err)
 	}
 	return nil
 }
 
-func (d *Driver) kill(uid string) error {
-	if !isName(uid) {
-		return errors.New("not a name")
+// KillContainer is Kill for one of a pod's containers.
+func (d *Driver) KillContainer(uid, container string) error {
+	if !isName(uid) || !isName(container) {
+		return fmt.Errorf("kill container %q of pod %q: not a name", container, uid)
 	}
 	dirs := d.dirs(uid)
+	for i := range dirs {
+		dirs[i] = filepath.Join(dirs[i], container)
+	}
+	if err := d.kill(dirs); err != nil {
+		return fmt.Errorf("kill container %.12s: %w", container, err)
+	}
+	return nil
+}
+
+func (d *Driver) kill(dirs []string) error {
 	deadline := time.Now().Add(killTimeout)
 	for wait := 500 * time.Microsecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		pids, err := processes(dirs)

@@ -24,19 +24,32 @@ type Limits struct {
 	CPUShares uint64 // in the scale of cgroup v1
 	CPUQuota  int64  // microseconds in each oci.CPUPeriod
 	Memory    int64  // bytes
+	HugePages []HugePages
+}
+
+// HugePages is a limit on huge pages of one size.
+type HugePages struct {
+	Size  oci.PageSize
+	Bytes int64
 }
 
 // Resources returns the limits of a pod as a whole (ResourceConfigForPod of a
 // kubelet): the effective requests and limits of its containers together. A
-// burstable pod is only limited in what all of its containers are limited.
-func Resources(pod *v1.Pod) Limits {
+// burstable pod is only limited in what all of its containers are limited. Huge
+// pages of the given sizes are what a pod asks for and no more.
+func Resources(pod *v1.Pod, sizes []oci.PageSize) Limits {
 	class := qos.GetPodQOS(pod)
-	if class == v1.PodQOSBestEffort {
-		return Limits{CPUShares: minShares}
-	}
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	result := Limits{CPUShares: minShares}
+	for _, size := range sizes {
+		pages := requests[size.Resource()]
+		result.HugePages = append(result.HugePages, HugePages{Size: size, Bytes: pages.Value()})
+	}
+	if class == v1.PodQOSBestEffort {
+		return result
+	}
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
-	result := Limits{CPUShares: oci.CPUShares(requests.Cpu().MilliValue())}
+	result.CPUShares = oci.CPUShares(requests.Cpu().MilliValue())
 	if class == v1.PodQOSGuaranteed || limited(pod, v1.ResourceCPU) {
 		result.CPUQuota = oci.CPUQuota(limits.Cpu().MilliValue())
 	}
@@ -86,6 +99,13 @@ func (l Limits) settings(unified bool) []setting {
 		add("memory", "memory.max", number(l.Memory))
 	} else if l.Memory != 0 {
 		add("memory", "memory.limit_in_bytes", number(l.Memory))
+	}
+	for _, pages := range l.HugePages {
+		file := "hugetlb." + string(pages.Size) + ".limit_in_bytes"
+		if unified {
+			file = "hugetlb." + string(pages.Size) + ".max"
+		}
+		add("hugetlb", file, number(pages.Bytes))
 	}
 	return s
 }

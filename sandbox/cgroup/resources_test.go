@@ -2,11 +2,14 @@ package cgroup
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"podrun/container/oci"
 )
 
 // list reads "cpu=100m,memory=64Mi".
@@ -36,6 +39,18 @@ func TestResources(t *testing.T) {
 	t.Parallel()
 	both := podOf(resources("", ""))
 	both.Spec.Resources = new(resources("cpu=1,memory=2Ki", "cpu=2,memory=4Ki"))
+	sidecar := func(r v1.ResourceRequirements) v1.Container {
+		return v1.Container{Resources: r, RestartPolicy: new(v1.ContainerRestartPolicyAlways)}
+	}
+	init := func(r v1.ResourceRequirements) v1.Container { return v1.Container{Resources: r} }
+	// The second init container runs beside the first sidecar and needs most.
+	served := podOf(resources("cpu=1,memory=1Ki", "cpu=1,memory=1Ki"))
+	served.Spec.InitContainers = []v1.Container{
+		sidecar(resources("cpu=1,memory=2Ki", "cpu=1,memory=2Ki")),
+		init(resources("cpu=4,memory=1Ki", "cpu=4,memory=1Ki")),
+		sidecar(resources("cpu=1,memory=4Ki", "cpu=1,memory=4Ki")),
+	}
+	huge := podOf(resources("hugepages-2Mi=4Mi,memory=1Ki", "hugepages-2Mi=4Mi"), resources("hugepages-2Mi=2Mi", "hugepages-2Mi=2Mi"))
 	initialized := podOf(resources("cpu=100m", "cpu=1"))
 	initialized.Spec.InitContainers = []v1.Container{{Name: "init", Resources: resources("cpu=2", "")}}
 
@@ -49,11 +64,11 @@ func TestResources(t *testing.T) {
 		{"best effort", podOf(resources("", ""), resources("", "")), Limits{CPUShares: 2},
 			"cpu.shares=2", "cpu.weight=1"},
 		{"guaranteed", podOf(resources("cpu=500m,memory=1Ki", "cpu=500m,memory=1Ki"), resources("cpu=1,memory=2Ki", "cpu=1,memory=2Ki")),
-			Limits{1536, 150000, 3072},
+			Limits{CPUShares: 1536, CPUQuota: 150000, Memory: 3072},
 			"cpu.shares=1536 cpu.cfs_period_us=100000 cpu.cfs_quota_us=150000 memory.limit_in_bytes=3072",
 			"cpu.weight=59 cpu.max=150000 100000 memory.max=3072"},
 		{"burstable, all limited", podOf(resources("cpu=100m", "cpu=1,memory=1Ki"), resources("", "cpu=5m,memory=1Ki")),
-			Limits{102, 100500, 2048},
+			Limits{CPUShares: 102, CPUQuota: 100500, Memory: 2048},
 			"cpu.shares=102 cpu.cfs_period_us=100000 cpu.cfs_quota_us=100500 memory.limit_in_bytes=2048",
 			"cpu.weight=4 cpu.max=100500 100000 memory.max=2048"},
 		{"burstable, one unlimited", podOf(resources("cpu=100m", "cpu=1,memory=1Ki"), resources("", "")),
@@ -61,13 +76,23 @@ func TestResources(t *testing.T) {
 		{"burstable without cpu", podOf(resources("memory=1Ki", "memory=1Ki")),
 			Limits{CPUShares: 2, Memory: 1024},
 			"cpu.shares=2 memory.limit_in_bytes=1024", "cpu.weight=1 memory.max=1024"},
-		{"limits of the pod", both, Limits{1024, 200000, 4096},
+		{"limits of the pod", both, Limits{CPUShares: 1024, CPUQuota: 200000, Memory: 4096},
 			"cpu.shares=1024 cpu.cfs_period_us=100000 cpu.cfs_quota_us=200000 memory.limit_in_bytes=4096",
 			"cpu.weight=39 cpu.max=200000 100000 memory.max=4096"},
+		{"init containers and sidecars", served, Limits{CPUShares: 5120, CPUQuota: 500000, Memory: 7168},
+			"cpu.shares=5120 cpu.cfs_period_us=100000 cpu.cfs_quota_us=500000 memory.limit_in_bytes=7168",
+			"cpu.weight=196 cpu.max=500000 100000 memory.max=7168"},
+		{"huge pages", huge, Limits{CPUShares: 2, HugePages: []HugePages{{"2MB", 6 << 20}, {"1GB", 0}}},
+			"cpu.shares=2 hugetlb.2MB.limit_in_bytes=6291456 hugetlb.1GB.limit_in_bytes=0",
+			"cpu.weight=1 hugetlb.2MB.max=6291456 hugetlb.1GB.max=0"},
 		{"an unlimited init container", initialized, Limits{CPUShares: 2048}, "cpu.shares=2048", "cpu.weight=79"},
 	} {
-		got := Resources(test.pod)
-		if got != test.want {
+		var sizes []oci.PageSize
+		if test.pod == huge {
+			sizes = []oci.PageSize{"2MB", "1GB"}
+		}
+		got := Resources(test.pod, sizes)
+		if !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
 		}
 		for unified, want := range map[bool]string{false: test.v1, true: test.v2} {

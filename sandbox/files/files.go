@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,9 @@ const (
 	resolvConfName = "resolv.conf"
 )
 
+// hostShm is where shared memory is, on the host as in a container.
+const hostShm = "/dev/shm"
+
 // shmOptions are those of containerd's CRI service: 64 MiB, for everybody.
 const shmOptions = "mode=1777,size=67108864"
 
@@ -25,7 +29,7 @@ const shmOptions = "mode=1777,size=67108864"
 type Spec struct {
 	Dir      string  // of hosts, hostname and resolv.conf; the package's own
 	ShmDir   string  // mount point of the shared memory; the package's own
-	Pod      *v1.Pod // hostname, host network, host aliases
+	Pod      *v1.Pod // its names, DNS and namespaces
 	NodeName string  // the machine's host name
 }
 
@@ -35,55 +39,71 @@ type Mount struct {
 	Destination string // in the container
 	ReadOnly    bool
 	Options     []string // more mount options
+	WithRoot    bool     // read-only when the container's root filesystem is
 }
 
 // Mounts lists what each container of the pod gets. A container that mounts a
 // volume at one of the destinations goes without it; that is up to the caller.
 func Mounts(spec Spec) []Mount {
+	shm := spec.ShmDir
+	if spec.Pod.Spec.HostIPC {
+		shm = hostShm
+	}
 	return []Mount{
 		{Source: filepath.Join(spec.Dir, hostsName), Destination: "/etc/hosts"},
-		{Source: filepath.Join(spec.Dir, hostnameName), Destination: "/etc/hostname"},
-		{Source: filepath.Join(spec.Dir, resolvConfName), Destination: "/etc/resolv.conf"},
-		{Source: spec.ShmDir, Destination: "/dev/shm", Options: []string{"nosuid", "nodev", "noexec"}},
+		{Source: filepath.Join(spec.Dir, hostnameName), Destination: "/etc/hostname", WithRoot: true},
+		{Source: filepath.Join(spec.Dir, resolvConfName), Destination: "/etc/resolv.conf", WithRoot: true},
+		{Source: shm, Destination: hostShm, Options: []string{"nosuid", "nodev", "noexec"}},
 	}
 }
 
-// Write makes all files and mounts the shared memory. The hosts file has no
-// addresses of the pod until WriteHosts. Write is idempotent.
-func Write(spec Spec) error {
+// Write makes all files and mounts the shared memory, unless that is the host's.
+// The hosts file has no addresses of the pod until WriteHosts. Write is
+// idempotent. omitted is what is too much for resolv.conf.
+func Write(spec Spec) (omitted []string, err error) {
 	hostname, err := Hostname(spec.Pod, spec.NodeName)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resolvConf, err := hostResolvConf(spec.Pod.Spec.HostNetwork)
+	host, err := hostResolvConf(spec.Pod.Spec.HostNetwork)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	resolvConf, omitted := ResolvConf(spec.Pod, host)
 	if err := os.MkdirAll(spec.Dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(
+	err = errors.Join(
 		writeInPlace(filepath.Join(spec.Dir, hostnameName), []byte(hostname+"\n")),
-		writeInPlace(filepath.Join(spec.Dir, resolvConfName), ResolvConf(resolvConf)),
+		writeInPlace(filepath.Join(spec.Dir, resolvConfName), resolvConf),
 		WriteHosts(spec, nil),
-		mountShm(spec.ShmDir),
 	)
+	if err == nil && !spec.Pod.Spec.HostIPC {
+		err = mountShm(spec.ShmDir)
+	}
+	return omitted, err
 }
 
 // WriteHosts writes the hosts file with the pod's addresses, in place, so that
-// containers see it that have it mounted already.
+// containers see it that have it mounted already. One that is as it should be is
+// not touched.
 func WriteHosts(spec Spec, ips []string) error {
-	hostname, err := Hostname(spec.Pod, spec.NodeName)
-	if err != nil {
-		return err
-	}
 	var nodeHosts []byte
+	var err error
 	if spec.Pod.Spec.HostNetwork {
 		if nodeHosts, err = os.ReadFile("/etc/hosts"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return writeInPlace(filepath.Join(spec.Dir, hostsName), Hosts(spec.Pod, hostname, ips, nodeHosts))
+	hosts, err := Hosts(spec.Pod, ips, nodeHosts)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(spec.Dir, hostsName)
+	if present, err := os.ReadFile(path); err == nil && bytes.Equal(present, hosts) {
+		return nil
+	}
+	return writeInPlace(path, hosts)
 }
 
 // Remove unmounts the shared memory and removes both directories. What is not

@@ -22,6 +22,13 @@ func TestHostname(t *testing.T) {
 		{"the pod's name", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}}, "web"},
 		{"spec.hostname", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: v1.PodSpec{Hostname: "other"}}, "other"},
 		{"host network", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: v1.PodSpec{HostNetwork: true, Hostname: "other"}}, "node"},
+		{"override", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: v1.PodSpec{HostnameOverride: new("a.b"), Subdomain: "sub"}}, "a.b"},
+		{"subdomain", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ns"}, Spec: v1.PodSpec{Subdomain: "sub"}}, "web"},
+		{"FQDN", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ns"},
+			Spec: v1.PodSpec{Subdomain: "sub", SetHostnameAsFQDN: new(true)}}, "web.sub.ns.svc.cluster.local"},
+		{"FQDN without a domain", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: v1.PodSpec{SetHostnameAsFQDN: new(true)}}, "web"},
+		{"FQDN of 64", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 39), Namespace: "ns"},
+			Spec: v1.PodSpec{Subdomain: "sub", SetHostnameAsFQDN: new(true)}}, strings.Repeat("a", 39) + ".sub.ns.svc.cluster.local"},
 		{"63 fit", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 63)}}, strings.Repeat("a", 63)},
 		{"64 are cut", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 64)}}, strings.Repeat("a", 63)},
 		{"no dash or dot at the end", v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 60) + "-.-b"}}, strings.Repeat("a", 60)},
@@ -36,6 +43,13 @@ func TestHostname(t *testing.T) {
 	}
 	if _, err := Hostname(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("-", 64)}}, "node"); err == nil {
 		t.Error("a name of dashes is taken")
+	}
+	_, err := Hostname(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 40), Namespace: "ns"},
+		Spec: v1.PodSpec{Subdomain: "sub", SetHostnameAsFQDN: new(true)}}, "node")
+	want := "failed to construct FQDN from pod hostname and cluster domain, FQDN " + strings.Repeat("a", 40) +
+		".sub.ns.svc.cluster.local is too long (64 characters is the max, 65 characters requested)"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
@@ -60,14 +74,16 @@ func TestHosts(t *testing.T) {
 		{"one address", v1.PodSpec{}, []string{"10.0.0.2"}, hostsStart + "10.0.0.2\tweb\n"},
 		{"two addresses, aliases", v1.PodSpec{HostAliases: aliases}, []string{"10.0.0.2", "fd00::2"},
 			hostsStart + "10.0.0.2\tweb\nfd00::2\tweb\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb.c\nfd00::1\td\n"},
+		{"a domain", v1.PodSpec{Hostname: "w", Subdomain: "sub"}, []string{"10.0.0.2"}, hostsStart + "10.0.0.2\tw.sub.ns.svc.cluster.local\tw\n"},
 		{"host network", v1.PodSpec{HostNetwork: true, HostAliases: aliases[1:]}, []string{"192.0.2.1"},
 			"# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost # the node's\n\n# Entries added by HostAliases.\nfd00::1\td\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := Hosts(&v1.Pod{Spec: test.spec}, "web", test.ips, []byte("127.0.0.1 localhost # the node's\n"))
-			if string(got) != test.want {
-				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ns"}, Spec: test.spec}
+			got, err := Hosts(pod, test.ips, []byte("127.0.0.1 localhost # the node's\n"))
+			if err != nil || string(got) != test.want {
+				t.Errorf("got\n%s%v\nwant\n%s", got, err, test.want)
 			}
 		})
 	}
@@ -91,10 +107,41 @@ func TestResolvConf(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if got := string(ResolvConf([]byte(test.host))); got != test.want {
+			got, omitted := ResolvConf(&v1.Pod{}, []byte(test.host))
+			if string(got) != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
+			if tooMuch := strings.Count(test.host, "a ") > 30 || len(test.host) > 350 || strings.Contains(test.host, "1.1.1.4"); tooMuch != (len(omitted) > 0) {
+				t.Errorf("left out: %q", omitted)
+			}
 		})
+	}
+}
+
+func TestDNSConfig(t *testing.T) {
+	t.Parallel()
+	const host = "search a b\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:2 rotate\n"
+	config := &v1.PodDNSConfig{
+		Nameservers: []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"},
+		Searches:    []string{"b", "c"},
+		Options:     []v1.PodDNSConfigOption{{Name: "ndots", Value: new("5")}, {Name: "use-vc"}, {Name: "timeout", Value: new("")}},
+	}
+	for _, test := range []struct {
+		policy        v1.DNSPolicy
+		config        *v1.PodDNSConfig
+		want, omitted string
+	}{
+		{v1.DNSDefault, nil, host, ""},
+		{v1.DNSClusterFirst, nil, host, ""},
+		{v1.DNSClusterFirst, config, "search a b c\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions ndots:5 rotate use-vc timeout\n", "192.0.2.4"},
+		{v1.DNSNone, config, "search b c\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\noptions ndots:5 use-vc timeout\n", ""},
+		{v1.DNSNone, nil, "", ""},
+	} {
+		pod := &v1.Pod{Spec: v1.PodSpec{DNSPolicy: test.policy, DNSConfig: test.config}}
+		got, omitted := ResolvConf(pod, []byte(host))
+		if string(got) != test.want || strings.Join(omitted, " ") != test.omitted {
+			t.Errorf("%s: got\n%sand left out %q, want\n%s", test.policy, got, omitted, test.want)
+		}
 	}
 }
 
@@ -122,7 +169,7 @@ func TestFilesFromWriteToRemove(t *testing.T) {
 	spec := Spec{Dir: base + "/files", ShmDir: base + "/shm", NodeName: "node", Pod: &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}}}
 	t.Cleanup(func() { _ = unmountShm(spec.ShmDir) })
 	for range 2 {
-		if err := Write(spec); err != nil {
+		if _, err := Write(spec); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	v1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -29,21 +31,56 @@ const (
 	maxSearchPath   = 253  // characters of one search path
 )
 
-// ResolvConf renders a pod's /etc/resolv.conf from the host's: the last search
-// line, the nameservers, the options, within a resolver's limits.
-func ResolvConf(host []byte) []byte {
-	conf := parseResolvConf(host)
+// ResolvConf renders a pod's /etc/resolv.conf: the host's, of which the last
+// search line counts, with what the pod's dnsConfig adds; with dnsPolicy None
+// that alone. omitted is what does not fit into a resolver's limits.
+func ResolvConf(pod *v1.Pod, host []byte) (file []byte, omitted []string) {
+	var conf resolvConf
+	if pod.Spec.DNSPolicy != v1.DNSNone {
+		conf = parseResolvConf(host)
+	}
+	conf.add(pod.Spec.DNSConfig)
+	search, tooMuch := fitSearch(conf.search)
+	servers := conf.nameservers[:min(len(conf.nameservers), maxNameservers)]
 	var b bytes.Buffer
-	if search := fitSearch(conf.search); len(search) > 0 {
+	if len(search) > 0 {
 		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
 	}
-	for _, server := range conf.nameservers[:min(len(conf.nameservers), maxNameservers)] {
+	for _, server := range servers {
 		fmt.Fprintf(&b, "nameserver %s\n", server)
 	}
 	if len(conf.options) > 0 {
 		fmt.Fprintf(&b, "options %s\n", strings.Join(conf.options, " "))
 	}
-	return b.Bytes()
+	return b.Bytes(), slices.Concat(conf.nameservers[len(servers):], tooMuch)
+}
+
+// add merges a pod's own configuration into the host's (kubelet:
+// appendDNSConfig).
+func (c *resolvConf) add(config *v1.PodDNSConfig) {
+	if config == nil {
+		return
+	}
+	c.nameservers = appendNew(c.nameservers, config.Nameservers)
+	c.search = appendNew(c.search, config.Searches)
+	for _, option := range config.Options {
+		text := option.Name
+		if option.Value != nil && *option.Value != "" {
+			text += ":" + *option.Value
+		}
+		c.options = addOptions(c.options, []string{text})
+	}
+}
+
+// appendNew appends, and keeps of each the first one only.
+func appendNew(list, more []string) []string {
+	var all []string
+	for _, item := range slices.Concat(list, more) {
+		if !slices.Contains(all, item) {
+			all = append(all, item)
+		}
+	}
+	return all
 }
 
 type resolvConf struct {
@@ -91,13 +128,17 @@ func addOptions(options, more []string) []string {
 	return options
 }
 
-func fitSearch(search []string) []string {
-	fit := slices.Clone(search[:min(len(search), maxSearchPaths)])
-	fit = slices.DeleteFunc(fit, func(path string) bool { return len(path) > maxSearchPath })
-	for len(strings.Join(fit, " ")) > maxSearchLength {
-		fit = fit[:len(fit)-1]
+// fitSearch returns what fits of the search paths, and what does not.
+func fitSearch(search []string) (fit, omitted []string) {
+	for _, path := range search {
+		line := strings.Join(append(slices.Clone(fit), path), " ")
+		if len(fit) == maxSearchPaths || len(path) > maxSearchPath || len(line) > maxSearchLength {
+			omitted = append(omitted, path)
+			continue
+		}
+		fit = append(fit, path)
 	}
-	return fit
+	return fit, omitted
 }
 
 // hostResolvConf reads the host's configuration. Where the host asks nobody but

@@ -20,6 +20,8 @@ import (
 
 const (
 	defaultRunDir = "/run/podrun"
+	// subnet6Key is where the built-in network's configuration has its IPv6 subnet.
+	subnet6Key = "podrun.subnet6"
 	// subnetBits makes room for more pods than a machine is good for; Kubernetes
 	// gives its nodes as much.
 	subnetBits = 24
@@ -64,18 +66,27 @@ func (n *Network) builtIn() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err = builtInConf(bridgeName(n.config.RunDir), subnet, n.path("ipam"), mtu)
+	subnet6, err := n.chooseSubnet6(mtu)
+	if err != nil {
+		return nil, err
+	}
+	conf, err = builtInConf(bridgeName(n.config.RunDir), [2]netip.Prefix{subnet, subnet6}, n.path("ipam"), mtu)
 	if err != nil {
 		return nil, err
 	}
 	return conf, writeFile(n.confPath(), conf)
 }
 
-func builtInConf(bridge string, subnet netip.Prefix, ipamDir string, mtu int) ([]byte, error) {
+// builtInConf has the IPv6 subnet as a key of its own, which is nothing to libcni:
+// with it, the plugin would have the machine forward IPv6, and wait for the
+// detection of duplicate addresses.
+func builtInConf(bridge string, subnets [2]netip.Prefix, ipamDir string, mtu int) ([]byte, error) {
+	ipv4, ipv6 := subnets[0], subnets[1]
 	type object = map[string]any
 	return json.MarshalIndent(object{
 		"cniVersion": "1.0.0",
 		"name":       bridge,
+		subnet6Key:   ipv6,
 		"plugins": []object{{
 			"type":        "bridge",
 			"bridge":      bridge,
@@ -85,17 +96,30 @@ func builtInConf(bridge string, subnet netip.Prefix, ipamDir string, mtu int) ([
 			"ipam": object{
 				"type":    "host-local",
 				"dataDir": ipamDir,
-				"ranges":  [][]object{{{"subnet": subnet.String()}}},
+				"ranges":  [][]object{{{"subnet": ipv4}}},
 				"routes":  []object{{"dst": "0.0.0.0/0"}},
 			},
 		}},
 	}, "", "  ")
 }
 
+// subnet6Of reads the IPv6 subnet out of the built-in network's configuration.
+func subnet6Of(conf []byte) (netip.Prefix, error) {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(conf, &values); err != nil {
+		return netip.Prefix{}, err
+	}
+	var subnet netip.Prefix
+	if value, ok := values[subnet6Key]; ok { // it may be of an earlier podrun
+		return subnet, json.Unmarshal(value, &subnet)
+	}
+	return subnet, nil
+}
+
 // chooseSubnet begins at a place of its own for each run directory, so that two
 // instances that start at the same time do not meet.
 func (n *Network) chooseSubnet() (netip.Prefix, error) {
-	taken, err := takenPrefixes()
+	taken, err := takenPrefixes(netlink.FAMILY_V4)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("list the machine's networks: %w", err)
 	}
@@ -121,16 +145,16 @@ func pickSubnet(seed uint32, taken []netip.Prefix) (netip.Prefix, error) {
 	return netip.Prefix{}, errors.New("no private subnet is free on this machine; give a network with --cni-conf-dir")
 }
 
-// takenPrefixes are the machine's IPv4 addresses and all that has a route, but
-// the default ones.
-func takenPrefixes() ([]netip.Prefix, error) {
-	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+// takenPrefixes are the machine's addresses of a family and all that has a route,
+// but the default ones.
+func takenPrefixes(family int) ([]netip.Prefix, error) {
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, family) })
 	if err != nil {
 		return nil, err
 	}
 	allTables := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := whole(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(netlink.FAMILY_V4, allTables, netlink.RT_FILTER_TABLE)
+		return netlink.RouteListFiltered(family, allTables, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
 		return nil, err
@@ -174,7 +198,7 @@ func uplinkMTU() (int, error) {
 }
 
 // Clean takes away the built-in network when no pod is connected any more: the
-// bridge, the configuration, the directories of libcni and host-local. It is
+// bridge, its rules in firewalls, the configuration, the directories of libcni and host-local. It is
 // cheap when there is nothing to do. The bridge stays when somebody else has
 // attached a link to it.
 func (n *Network) Clean(ctx context.Context) error {
@@ -192,6 +216,9 @@ func (n *Network) Clean(ctx context.Context) error {
 	}
 	gone, err := removeBridge(ctx, bridgeName(n.config.RunDir))
 	if err != nil || !gone {
+		return err
+	}
+	if err := dismiss(bridgeName(n.config.RunDir)); err != nil {
 		return err
 	}
 	return errors.Join(os.RemoveAll(n.path("ipam")), os.RemoveAll(n.path("cache")), os.Remove(n.confPath()))

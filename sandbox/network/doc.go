@@ -7,12 +7,19 @@
 //	pod ── eth0 ══ veth ── bridge "podrun0" (host, gateway) ── NAT ── the machine's interfaces
 //	       └── plugin bridge with host-local ──┘               └── nft table "podrun0-<pod's UID>"
 //
+// Where the kernel has IPv6 on, a pod has an IPv6 address beside the IPv4 one,
+// made of the run directory's own subnet and the number of the IPv4 address. That
+// is not left to the plugins either: they would have the machine forward IPv6,
+// which ends its listening to routers, and would wait for the detection of
+// duplicate addresses. Only a machine that forwards IPv6 by itself gives pods a
+// way out, and the world one to their host ports.
+//
 // The translation of addresses is not left to the plugins: the rules of their
 // portmap and of bridge's ipMasq are kept in tables that belong to every CNI
 // user of the machine, stay there when the last pod has gone or when the network
 // namespace went away first, and cost many runs of nft or iptables. Here a pod
-// has one table of its own, with a derived name, which comes and goes in one
-// netlink transaction.
+// has one table of its own in each family, with a derived name, and both come and
+// go in one netlink transaction.
 //
 // What it owns, below the run directory:
 //

@@ -3,14 +3,21 @@ package network
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-// HostIPs returns the machine's addresses as a kubelet finds them: those of
-// the interface that the default route goes through, or else the first address
-// of an interface that is up; the loopback address when there is no other.
+// passingAddress are the marks of IPv6 addresses that may go again or are not there
+// yet. (In IPv4, IFA_F_TEMPORARY marks an interface's second address.)
+const passingAddress = unix.IFA_F_TEMPORARY | unix.IFA_F_DEPRECATED | unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+
+// HostIPs returns the machine's addresses as a kubelet of a dual-stack node has
+// them: one IPv4 and one IPv6 address, as far as there are, IPv4 first, of the
+// interface that the default route goes through, or else of one that is up; the
+// loopback address when there is no other.
 func HostIPs() []string {
 	routes, err := whole(func() ([]netlink.Route, error) {
 		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST)
@@ -35,16 +42,22 @@ func HostIPs() []string {
 	return []string{"127.0.0.1"}
 }
 
-// linkIPs returns a link's addresses that others can reach.
+// linkIPs returns a link's first address of each family that others can reach,
+// and can count on.
 func linkIPs(link netlink.Link) []string {
-	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
-	if err != nil {
-		return nil
-	}
 	var ips []string
-	for _, addr := range addrs {
-		if ip, ok := netip.AddrFromSlice(addr.IP); ok && ip.Unmap().IsGlobalUnicast() {
-			ips = append(ips, ip.Unmap().String())
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, family) })
+		if err != nil {
+			continue
+		}
+		for _, addr := range addrs {
+			ip, ok := netip.AddrFromSlice(addr.IP)
+			passing := family == netlink.FAMILY_V6 && addr.Flags&passingAddress != 0
+			if ip = ip.Unmap(); ok && ip.IsGlobalUnicast() && ip.Is4() == (family == netlink.FAMILY_V4) && !passing {
+				ips = append(ips, ip.String())
+				break
+			}
 		}
 	}
 	return ips
@@ -55,12 +68,11 @@ func (p Port) Overlaps(other Port) bool {
 	if p.HostPort == 0 || p.HostPort != other.HostPort || p.Protocol != other.Protocol {
 		return false
 	}
-	return p.everywhere() || other.everywhere() || p.HostIP == other.HostIP
-}
-
-func (p Port) everywhere() bool {
-	ip, err := netip.ParseAddr(p.HostIP)
-	return err != nil || ip.IsUnspecified()
+	return slices.ContainsFunc(p.hosts(), func(a netip.Addr) bool {
+		return slices.ContainsFunc(other.hosts(), func(b netip.Addr) bool {
+			return a.Is4() == b.Is4() && (a.IsUnspecified() || b.IsUnspecified() || a == b)
+		})
+	})
 }
 
 // CanTranslate returns why the kernel cannot do what the built-in network has

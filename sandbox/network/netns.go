@@ -43,6 +43,7 @@ func CreateNetNS(path string) error {
 func onOwnThread(do func() error) error {
 	done := make(chan error)
 	go func() {
+		defer close(done) // do may end its goroutine, as a test does that fails
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
 			err := onOwnThread(do)

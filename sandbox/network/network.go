@@ -85,15 +85,37 @@ func (n *Network) add(ctx context.Context, pod Pod) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if record.Subnet6.IsValid() {
+		if err := refuseRouters(record.NetNS); err != nil {
+			return Result{}, err
+		}
+	}
 	cniResult, err := n.cni(lock).AddNetworkList(ctx, list, record.runtime())
 	if err != nil {
 		return Result{}, err
 	}
 	ips, err := addresses(cniResult)
-	if err != nil || record.Bridge == "" {
-		return Result{IPs: ips}, err
+	if err != nil {
+		return Result{}, err
 	}
-	return Result{IPs: ips}, publish(record.Bridge, pod.UID, ips[0], pod.Ports)
+	if record.Bridge != "" {
+		if err := open(record, ips[0], pod); err != nil {
+			return Result{}, err
+		}
+	}
+	return record.result(ips), nil
+}
+
+// open does for a pod of the built-in network what the plugins leave to do.
+func open(record *record, ipv4 netip.Addr, pod Pod) error {
+	where := newAddressing(ipv4, record.Subnet6)
+	if where.ipv6.IsValid() {
+		where.forwards = forwardsIPv6()
+		if err := assign6(record.Bridge, record.NetNS, where); err != nil {
+			return err
+		}
+	}
+	return publish(record.Bridge, pod.UID, where, pod.Ports)
 }
 
 // register decides what the pod is connected with and writes that down.
@@ -115,6 +137,11 @@ func (n *Network) register(ctx context.Context, pod Pod) (*record, error) {
 	record.Bridge = bridgeName(n.config.RunDir)
 	if record.Network, err = n.builtIn(); err != nil {
 		return nil, err
+	}
+	if bridgeSpeaksIPv6(record.Bridge) {
+		if record.Subnet6, err = subnet6Of(record.Network); err != nil {
+			return nil, err
+		}
 	}
 	return record, n.save(pod.UID, record)
 }
@@ -138,7 +165,10 @@ func (n *Network) Load(uid string) (Result, error) {
 		return Result{}, fmt.Errorf("network of pod %s: %w", uid, fs.ErrNotExist)
 	}
 	ips, err := addresses(cached)
-	return Result{IPs: ips}, err
+	if err != nil {
+		return Result{}, err
+	}
+	return record.result(ips), nil
 }
 
 // Del undoes what Add did, with the configuration that Add used, whether the
@@ -165,7 +195,7 @@ func (n *Network) undo(ctx context.Context, uid string, record *record) error {
 		return err
 	}
 	if record.Bridge != "" {
-		if err := unpublish(record.Bridge, uid); err != nil {
+		if err := unpublish(record.Bridge, uid, record.Subnet6.IsValid()); err != nil {
 			return err
 		}
 	}
@@ -211,7 +241,7 @@ func (n *Network) path(name string) string { return filepath.Join(n.config.RunDi
 func (n *Network) lockPath() string { return n.path("lock") }
 
 // addresses are those of the pod's interface, IPv4 first.
-func addresses(cniResult types.Result) ([]string, error) {
+func addresses(cniResult types.Result) ([]netip.Addr, error) {
 	result, err := types100.GetResult(cniResult)
 	if err != nil {
 		return nil, err
@@ -230,11 +260,7 @@ func addresses(cniResult types.Result) ([]string, error) {
 	}
 	first := max(0, slices.IndexFunc(list, netip.Addr.Is4))
 	list[0], list[first] = list[first], list[0]
-	ips := make([]string, len(list))
-	for i, addr := range list {
-		ips[i] = addr.String()
-	}
-	return ips, nil
+	return list, nil
 }
 
 // firstConfig is the first network configuration of dir by name, as a list that

@@ -3,8 +3,10 @@ package network
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -69,11 +71,17 @@ func (w *world) remove(uid string) {
 
 func (w *world) connect(pod Pod) string {
 	w.t.Helper()
+	return w.addresses(pod)[0]
+}
+
+// addresses are those that a pod gets.
+func (w *world) addresses(pod Pod) []string {
+	w.t.Helper()
 	result, err := w.Add(context.Background(), pod)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return result.IPs[0]
+	return result.IPs
 }
 
 // expectNothing looks for what could be left.
@@ -196,6 +204,12 @@ func expectAnswer(t testing.TB, what, netns, network, address string) netip.Addr
 // returns the namespace, its address and the host's.
 func outside(t testing.TB) (netns, address, hostAddress string) {
 	t.Helper()
+	return outsideAt(t, "198.18.77.2/24", "198.18.77.1/24")
+}
+
+// outsideAt is one with these addresses.
+func outsideAt(t testing.TB, far, near string) (netns, address, hostAddress string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "outside")
 	if err := CreateNetNS(path); err != nil {
 		t.Fatal(err)
@@ -206,7 +220,7 @@ func outside(t testing.TB) (netns, address, hostAddress string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	name := fmt.Sprintf("pt%d", os.Getpid())
+	name := fmt.Sprintf("pt%d-%d", netip.MustParsePrefix(near).Addr().BitLen(), os.Getpid())
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(f.Fd()))}
 	if err := netlink.LinkAdd(veth); err != nil {
 		t.Fatal(err)
@@ -221,13 +235,14 @@ func outside(t testing.TB) (netns, address, hostAddress string) {
 		if err != nil {
 			return err
 		}
+		addr.Flags = unix.IFA_F_NODAD
 		return errors.Join(netlink.AddrAdd(l, addr), netlink.LinkSetUp(l))
 	}
-	if err := configure(name, "198.18.77.1/24"); err != nil {
+	if err := configure(name, near); err != nil {
 		t.Fatal(err)
 	}
-	in(t, path, func() error { return configure("eth0", "198.18.77.2/24") })
-	return path, "198.18.77.2", "198.18.77.1"
+	in(t, path, func() error { return configure("eth0", far) })
+	return path, netip.MustParsePrefix(far).Addr().String(), netip.MustParsePrefix(near).Addr().String()
 }
 
 func TestPodsReachTheWorldAndTheWorldReachesPods(t *testing.T) {
@@ -271,6 +286,144 @@ func TestPodsReachTheWorldAndTheWorldReachesPods(t *testing.T) {
 	expectAnswer(t, "pod to outside, when another has gone", b.NetNS, "tcp", farIP+":9000")
 }
 
+// A host port of SCTP, which Go does not speak, leads the first packet of an
+// association to the pod.
+func TestHostPortOfSCTP(t *testing.T) {
+	w := newWorld(t)
+	far, _, hostIP := outside(t)
+	pod := w.pod("s", Port{28395, 80, "SCTP", ""})
+	w.connect(pod)
+	var listener int
+	in(t, pod.NetNS, func() (err error) {
+		listener, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+		return err
+	})
+	defer unix.Close(listener)
+	if err := unix.SetsockoptTimeval(listener, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 3}); err != nil {
+		t.Fatal(err)
+	}
+	in(t, far, func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		to := netip.MustParseAddr(hostIP).As4()
+		return unix.Sendto(fd, initChunk(40000, 28395), 0, &unix.SockaddrInet4{Addr: to})
+	})
+	packet := make([]byte, 1500)
+	n, _, err := unix.Recvfrom(listener, packet, 0)
+	if err != nil {
+		t.Fatalf("nothing comes: %v", err)
+	}
+	header := int(packet[0]&0xf) * 4
+	if port := binary.BigEndian.Uint16(packet[header+2 : n]); port != 80 {
+		t.Errorf("it comes for port %d", port)
+	}
+}
+
+// initChunk is the packet that an association begins with (RFC 9260).
+func initChunk(from, to uint16) []byte {
+	b := binary.BigEndian.AppendUint16(nil, from)
+	b = binary.BigEndian.AppendUint16(b, to)
+	b = append(b, make([]byte, 8)...) // verification tag, checksum
+	b = append(b, 1, 0, 0, 20)        // INIT, 20 bytes
+	b = append(b, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1)
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	return b
+}
+
+// firewalls drop what is forwarded unless they know it.
+var firewalls = map[string]string{
+	"by its policy": `table ip filter {
+		chain FORWARD { type filter hook forward priority filter; policy drop; ip saddr 203.0.113.9 accept; }
+	}
+	table ip6 filter {
+		chain FORWARD { type filter hook forward priority filter; policy drop; ip6 saddr 2001:db8::9 accept; }
+	}`,
+	"by its last rule": `table inet guard {
+		chain forward { type filter hook forward priority filter + 10; policy accept; ip saddr 203.0.113.9 accept; reject; }
+	}`,
+}
+
+// Where the machine's own firewall drops what is forwarded, pods are let
+// through, and it is afterwards as it was. A namespace stands for the machine.
+func TestPodsPassFirewalls(t *testing.T) {
+	for name, rules := range firewalls {
+		t.Run(name, func(t *testing.T) {
+			onMachine(t, func(string) { crossFirewall(t, rules) })
+		})
+	}
+}
+
+// onMachine runs do on a machine of its own: in a network namespace, at path.
+func onMachine(t testing.TB, do func(path string)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "machine")
+	if err := CreateNetNS(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = RemoveNetNS(path) })
+	in(t, path, func() error {
+		do(path)
+		return nil
+	})
+}
+
+// crossFirewall runs on a machine of its own.
+func crossFirewall(t *testing.T, rules string) {
+	t.Helper()
+	far, farIP, hostIP := outside(t)
+	far6, far6IP, host6IP := outsideAt(t, "2001:db8:77::2/64", "2001:db8:77::1/64")
+	if err := writeSysctl6("all", "forwarding", "1"); err != nil {
+		t.Fatal(err)
+	}
+	nft(t, rules, "-f", "-")
+	before := nft(t, "", "list", "ruleset")
+	serve(t, far, "tcp", farIP+":9000")
+	serve(t, far6, "tcp", "["+far6IP+"]:9000")
+	w := worldIn(t)
+	a := w.pod("a", Port{28390, 80, "TCP", ""})
+	for range 2 { // the second time there is nothing to be let through
+		w.connect(a)
+	}
+	serve(t, a.NetNS, "tcp", ":80")
+	expectAnswer(t, "pod to outside", a.NetNS, "tcp", farIP+":9000")
+	expectAnswer(t, "outside to host port", far, "tcp", hostIP+":28390")
+	expectAnswer(t, "pod to outside over IPv6", a.NetNS, "tcp", "["+far6IP+"]:9000")
+	expectAnswer(t, "outside to host port over IPv6", far6, "tcp", "["+host6IP+"]:28390")
+	if with := nft(t, "", "list", "ruleset"); strings.Count(with, "podrun "+bridgeName(w.runDir)) != 2*strings.Count(rules, "hook forward") {
+		t.Errorf("the rules are\n%s", with)
+	}
+	w.remove("a")
+	if after := nft(t, "", "list", "ruleset"); after != before {
+		t.Errorf("the rules were\n%sand are\n%s", before, after)
+	}
+}
+
+// worldIn is a world in the namespace of this thread, which goes with that.
+func worldIn(t testing.TB) *world {
+	t.Helper()
+	plugins, err := filepath.Abs("../../bundle/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runDir := t.TempDir()
+	return &world{New(Config{RunDir: runDir, BinDirs: []string{plugins}}), t, runDir}
+}
+
+// nft runs nft in the namespace of this thread.
+func nft(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("nft", args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft %s: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
 // expectLoopbackGuarded: a pod that sends packets for 127.0.0.1 to its gateway
 // does not reach what listens there on the host.
 func expectLoopbackGuarded(t *testing.T, netns string) {
@@ -311,9 +464,9 @@ func TestLoadTellsWhatAddGave(t *testing.T) {
 	if _, err := w.Load("a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before: %v", err)
 	}
-	ip := w.connect(pod)
-	if got, err := w.Load("a"); err != nil || !slices.Equal(got.IPs, []string{ip}) {
-		t.Errorf("got %v, %v, want %s", got, err, ip)
+	ips := w.addresses(pod)
+	if got, err := w.Load("a"); err != nil || !slices.Equal(got.IPs, ips) {
+		t.Errorf("got %v, %v, want %s", got, err, ips)
 	}
 	w.connect(pod) // again, as after a crash
 	w.remove("a")

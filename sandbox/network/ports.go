@@ -16,14 +16,15 @@ import (
 
 	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
 // Port is a port of a container, which may be published on the host.
 type Port struct {
 	HostPort      int32 // 0: not published
 	ContainerPort int32
-	Protocol      string // TCP or UDP
-	HostIP        string // empty: all addresses of the host
+	Protocol      string // TCP, UDP or SCTP
+	HostIP        string // empty: all addresses of the host; 0.0.0.0 and ::, all of one family
 }
 
 // String is a port as it is seen from outside, like 192.0.2.1:8080/tcp.
@@ -35,14 +36,30 @@ func (p Port) String() string {
 	return host + "/" + strings.ToLower(p.Protocol)
 }
 
+// hosts are the addresses of the host that a port is published on, an unspecified
+// one for all of its family. What is no address has none.
+func (p Port) hosts() []netip.Addr {
+	if p.HostIP == "" {
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	host, err := netip.ParseAddr(p.HostIP)
+	if err != nil {
+		return nil
+	}
+	return []netip.Addr{host.Unmap()}
+}
+
 // Ports are the ports of the pod's containers, as a kubelet maps them (kubelet:
-// MakePortMappings): those of init containers do not count, and in a container the
-// first of several with the same name, or without one and all the same, wins.
+// MakePortMappings): those of init containers do not count, but of sidecars, and in
+// a container the first of several with the same name, or without one and all the
+// same, wins.
 func Ports(pod *v1.Pod) []Port {
+	ended := func(c v1.Container) bool { return !podutil.IsRestartableInitContainer(&c) }
+	sidecars := slices.DeleteFunc(slices.Clone(pod.Spec.InitContainers), ended)
 	var ports []Port
-	for i := range pod.Spec.Containers {
+	for _, c := range slices.Concat(sidecars, pod.Spec.Containers) {
 		seen := map[string]bool{}
-		for _, port := range pod.Spec.Containers[i].Ports {
+		for _, port := range c.Ports {
 			p := Port{HostPort: port.HostPort, ContainerPort: port.ContainerPort, Protocol: string(port.Protocol), HostIP: port.HostIP}
 			if p.Protocol == "" {
 				p.Protocol = string(v1.ProtocolTCP)
@@ -102,6 +119,10 @@ func InUse(ports []Port) ([]Conflict, error) {
 	listeners := map[string][]listener{}
 	for _, port := range slices.DeleteFunc(published(ports), Port.free) {
 		protocol := strings.ToLower(port.Protocol)
+		if protocol == "sctp" { // the kernel lists its listeners in another way
+			conflicts = append(conflicts, Conflict{Port: port})
+			continue
+		}
 		if _, ok := listeners[protocol]; !ok {
 			list, err := listListeners(protocol)
 			if err != nil {
@@ -120,19 +141,26 @@ func InUse(ports []Port) ([]Conflict, error) {
 // free says that nobody can be listening on a port: the kernel would give it
 // to us. That is much cheaper to find out than who has it.
 func (p Port) free() bool {
-	host := netip.IPv4Unspecified()
-	if p.HostIP != "" {
-		ip, err := netip.ParseAddr(p.HostIP)
-		if err != nil || !ip.Unmap().Is4() {
-			return false
-		}
-		host = ip.Unmap()
-	}
-	kind := unix.SOCK_STREAM
-	if p.Protocol == string(v1.ProtocolUDP) {
+	taken := func(host netip.Addr) bool { return !p.freeOn(host) }
+	return !slices.ContainsFunc(p.hosts(), taken)
+}
+
+func (p Port) freeOn(host netip.Addr) bool {
+	kind, protocol := unix.SOCK_STREAM, 0
+	switch p.Protocol {
+	case string(v1.ProtocolUDP):
 		kind = unix.SOCK_DGRAM
+	case string(v1.ProtocolSCTP):
+		protocol = unix.IPPROTO_SCTP
 	}
-	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	family := unix.AF_INET
+	if host.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
+	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+		return true // the kernel does not speak it
+	}
 	if err != nil {
 		return false
 	}
@@ -140,7 +168,11 @@ func (p Port) free() bool {
 	if kind == unix.SOCK_STREAM && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) != nil {
 		return false
 	}
-	return unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.HostPort), Addr: host.As4()}) == nil
+	// Who listens on all IPv4 addresses is in nobody's way on [::].
+	if host.Is6() && unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) != nil {
+		return false
+	}
+	return unix.Bind(fd, sockaddr(netip.AddrPortFrom(host, uint16(p.HostPort)))) == nil
 }
 
 // listener is a socket that waits for a peer.
@@ -150,14 +182,19 @@ type listener struct {
 }
 
 // conflicts: a host port on all addresses takes from everyone, one on a certain
-// address from those that listen there or on all addresses.
+// address from those that listen there or on all addresses. Who listens on [::]
+// may listen on all IPv4 addresses by that.
 func (p Port) conflicts(l listener) bool {
 	if l.addr.Port() != uint16(p.HostPort) {
 		return false
 	}
-	host, err := netip.ParseAddr(p.HostIP)
-	all := err != nil || host.IsUnspecified()
-	return all || l.addr.Addr().IsUnspecified() || l.addr.Addr() == host.Unmap()
+	at := l.addr.Addr()
+	return slices.ContainsFunc(p.hosts(), func(host netip.Addr) bool {
+		if host.Is4() != at.Is4() {
+			return at == netip.IPv6Unspecified()
+		}
+		return host.IsUnspecified() || at.IsUnspecified() || at == host
+	})
 }
 
 // listListeners reads /proc/net/<protocol> and its IPv6 sibling. A kernel without

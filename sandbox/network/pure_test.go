@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -115,11 +116,102 @@ func TestConflicts(t *testing.T) {
 		{"192.0.2.1", "0.0.0.0:80", true},
 		{"192.0.2.1", "192.0.2.1:80", true},
 		{"192.0.2.1", "192.0.2.2:80", false},
+		{"", "[2001:db8::1]:80", true},
+		{"0.0.0.0", "[::]:80", true},
+		{"0.0.0.0", "[2001:db8::1]:80", false},
+		{"192.0.2.1", "[::]:80", true},
+		{"::", "0.0.0.0:80", false},
+		{"::", "192.0.2.1:80", false},
+		{"::", "[2001:db8::1]:80", true},
+		{"2001:db8::1", "[::]:80", true},
+		{"2001:db8::1", "[2001:db8::1]:80", true},
+		{"2001:db8::1", "[2001:db8::2]:80", false},
+		{"2001:db8::1", "0.0.0.0:80", false},
 	} {
 		port := Port{HostPort: 80, HostIP: test.hostIP}
 		if got := port.conflicts(listener{addr: netip.MustParseAddrPort(test.listener)}); got != test.want {
 			t.Errorf("host IP %q, listener %s: %v", test.hostIP, test.listener, got)
 		}
+	}
+}
+
+func TestOverlaps(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"", "", true},
+		{"", "192.0.2.1", true},
+		{"", "2001:db8::1", true},
+		{"0.0.0.0", "::", false},
+		{"0.0.0.0", "127.0.0.1", true},
+		{"::", "2001:db8::1", true},
+		{"::", "192.0.2.1", false},
+		{"2001:db8::1", "2001:DB8:0::1", true},
+		{"2001:db8::1", "2001:db8::2", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+	} {
+		a, b := Port{80, 1, "TCP", test.a}, Port{80, 2, "TCP", test.b}
+		if a.Overlaps(b) != test.want || b.Overlaps(a) != test.want {
+			t.Errorf("host IPs %q and %q: want %v", test.a, test.b, test.want)
+		}
+		if b.Protocol = "UDP"; a.Overlaps(b) {
+			t.Errorf("host IPs %q and %q of two protocols overlap", test.a, test.b)
+		}
+	}
+}
+
+// What the kernel gives in one family is not taken by a listener of the other,
+// but for one on [::] that takes IPv4, too.
+func TestFreeInOneFamily(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[[2]string]map[string]bool{
+		{"tcp4", "0.0.0.0:0"}: {"": false, "0.0.0.0": false, "127.0.0.1": false, "::": true, "::1": true},
+		{"tcp6", "[::]:0"}:    {"": false, "0.0.0.0": true, "127.0.0.1": true, "::": false, "::1": false},
+		{"tcp", "[::]:0"}:     {"": false, "0.0.0.0": false, "127.0.0.1": false, "::": false, "::1": false},
+		{"tcp6", "[::1]:0"}:   {"": false, "0.0.0.0": true, "::": false, "::1": false},
+	} {
+		listener, err := net.Listen(listen[0], listen[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		for hostIP, free := range want {
+			port := Port{int32(listener.Addr().(*net.TCPAddr).Port), 80, "TCP", hostIP}
+			conflicts, err := InUse([]Port{port})
+			if err != nil || (len(conflicts) == 0) != free {
+				t.Errorf("%v listens, host IP %q: got %v, %v, want free %v", listen, hostIP, conflicts, err, free)
+			}
+		}
+	}
+}
+
+func TestPickSubnet6(t *testing.T) {
+	t.Parallel()
+	id := [5]byte{0x12, 0x34, 0x56, 0x78, 0x9a}
+	for taken, want := range map[string]string{
+		"2001:db8::/32":            "fd12:3456:789a::/64",
+		"fd12:3456:789a::7/128":    "fd12:3456:789a:1::/64",
+		"fd12:3456:789a::/63":      "fd12:3456:789a:2::/64",
+		"fd12:3456:8000::/33":      "fd12:3456:789a::/64",
+		"fc00::/7":                 "invalid Prefix",
+		"fd12:3456:789a:8000::/49": "fd12:3456:789a::/64",
+	} {
+		if got := pickSubnet6(id, []netip.Prefix{netip.MustParsePrefix(taken)}); got.String() != want {
+			t.Errorf("%s is taken: got %s, want %s", taken, got, want)
+		}
+	}
+}
+
+func TestAddressing(t *testing.T) {
+	t.Parallel()
+	pod := newAddressing(netip.MustParseAddr("10.194.3.254"), netip.MustParsePrefix("fd12:3456:789a:1::/64"))
+	if got, want := fmt.Sprint(pod.ips(), pod.subnet6(), pod.gateway6()), "[10.194.3.254 fd12:3456:789a:1::fe] fd12:3456:789a:1::/64 fd12:3456:789a:1::1"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := newAddressing(pod.ipv4, netip.Prefix{}).ips(); len(got) != 1 {
+		t.Errorf("without IPv6: %s", got)
 	}
 }
 
@@ -162,14 +254,24 @@ func TestInUseNamesTheOwner(t *testing.T) {
 
 func TestPortsThatCannotBePublished(t *testing.T) {
 	t.Parallel()
-	for _, port := range []Port{{80, 80, "SCTP", ""}, {80, 80, "TCP", "::1"}, {80, 80, "TCP", "nonsense"}} {
-		if port.check() == nil {
+	single := newAddressing(netip.MustParseAddr("10.192.7.5"), netip.Prefix{})
+	dual := newAddressing(single.ipv4, netip.MustParsePrefix("fd12:3456:789a::/64"))
+	for _, port := range []Port{{80, 80, "DCCP", ""}, {80, 80, "TCP", "::1"}, {80, 80, "TCP", "nonsense"}} {
+		if port.check(single) == nil || port.check(dual) == nil {
 			t.Errorf("%v is taken", port)
 		}
 	}
-	for _, port := range []Port{{80, 80, "UDP", ""}, {80, 80, "TCP", "0.0.0.0"}, {80, 80, "TCP", "::ffff:192.0.2.1"}} {
-		if err := port.check(); err != nil {
+	for _, port := range []Port{{80, 80, "UDP", ""}, {80, 80, "SCTP", ""}, {80, 80, "TCP", "0.0.0.0"}, {80, 80, "TCP", "::ffff:192.0.2.1"}} {
+		if err := errors.Join(port.check(single), port.check(dual)); err != nil {
 			t.Errorf("%v: %v", port, err)
+		}
+	}
+	for _, port := range []Port{{80, 80, "UDP", "::"}, {80, 80, "TCP", "2001:db8::1"}} {
+		if err := port.check(dual); err != nil {
+			t.Errorf("%v: %v", port, err)
+		}
+		if port.check(single) == nil {
+			t.Errorf("%v is taken for a pod without IPv6", port)
 		}
 	}
 }
@@ -201,6 +303,58 @@ const wantTable = `table ip nattest-uid {
 }
 `
 
+const wantTableWithoutPorts = `table ip nattest-uid {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr 10.192.7.5 ip daddr != 10.192.7.0/24 ip daddr != 224.0.0.0/4 masquerade
+	}
+}
+`
+
+const wantTable6 = `table ip6 nattest-uid {
+	chain output {
+		type nat hook output priority -100; policy accept;
+		fib daddr type local ip6 daddr != ::1 tcp dport 8080 dnat to [fd12:3456:789a::5]:80
+		fib daddr type local ip6 daddr 2001:db8::1 tcp dport 8081 dnat to [fd12:3456:789a::5]:80
+	}
+
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		fib saddr type local ip6 daddr fd12:3456:789a::5 ct status dnat masquerade
+	}
+}
+`
+
+const wantForwardingTable6 = `table ip6 nattest-uid {
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local ip6 daddr != ::1 tcp dport 8080 dnat to [fd12:3456:789a::5]:80
+		fib daddr type local ip6 daddr 2001:db8::1 tcp dport 8081 dnat to [fd12:3456:789a::5]:80
+	}
+
+	chain output {
+		type nat hook output priority -100; policy accept;
+		fib daddr type local ip6 daddr != ::1 tcp dport 8080 dnat to [fd12:3456:789a::5]:80
+		fib daddr type local ip6 daddr 2001:db8::1 tcp dport 8081 dnat to [fd12:3456:789a::5]:80
+	}
+
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr fd12:3456:789a::5 ip6 daddr != fd12:3456:789a::/64 ip6 daddr != ff00::/8 masquerade
+		ip6 saddr fd12:3456:789a::/64 ip6 daddr fd12:3456:789a::5 ct status dnat masquerade
+		fib saddr type local ip6 daddr fd12:3456:789a::5 ct status dnat masquerade
+	}
+}
+`
+
+const wantForwardingTable6WithoutPorts = `table ip6 nattest-uid {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr fd12:3456:789a::5 ip6 daddr != fd12:3456:789a::/64 ip6 daddr != ff00::/8 masquerade
+	}
+}
+`
+
 // The kernel's view of the rules, in nft's words, in a namespace of its own.
 func TestRulesAsTheKernelSeesThem(t *testing.T) {
 	t.Parallel()
@@ -221,25 +375,37 @@ func TestRulesAsTheKernelSeesThem(t *testing.T) {
 			return err
 		}
 		ports := []Port{{8080, 80, "TCP", ""}, {53, 5353, "UDP", "192.0.2.1"}, {0, 81, "TCP", ""}}
-		if err := publish("nattest", "uid", "10.192.7.5", ports); err != nil {
-			return err
-		}
-		if got := list(); got != wantTable {
-			t.Errorf("got\n%s\nwant\n%s", got, wantTable)
-		}
-		for range 2 {
-			if err := unpublish("nattest", "uid"); err != nil {
+		single := newAddressing(netip.MustParseAddr("10.192.7.5"), netip.Prefix{})
+		local := newAddressing(single.ipv4, netip.MustParsePrefix("fd12:3456:789a::/64"))
+		forwards := local
+		forwards.forwards = true
+		for _, test := range []struct {
+			name  string
+			pod   addressing
+			ports []Port
+			want  string
+		}{
+			{"IPv4 alone", single, ports, wantTable},
+			{"without ports", single, nil, wantTableWithoutPorts},
+			{"IPv6 too", local, append(ports, Port{8081, 80, "TCP", "2001:db8::1"}), wantTable + wantTable6},
+			{"IPv6 too, without ports", local, nil, wantTableWithoutPorts},
+			{"IPv6 that is forwarded", forwards, append(ports, Port{8081, 80, "TCP", "2001:db8::1"}), wantTable + wantForwardingTable6},
+			{"IPv6 that is forwarded, without ports", forwards, nil, wantTableWithoutPorts + wantForwardingTable6WithoutPorts},
+		} {
+			if err := publish("nattest", "uid", test.pod, test.ports); err != nil {
 				return err
 			}
-		}
-		if got := list(); got != "" {
-			t.Errorf("left:\n%s", got)
-		}
-		if err := publish("nattest", "uid", "10.192.7.5", nil); err != nil {
-			return err
-		}
-		if got := list(); strings.Count(got, "chain ") != 1 || !strings.Contains(got, "masquerade") {
-			t.Errorf("without ports:\n%s", got)
+			if got := list(); got != test.want {
+				t.Errorf("%s: got\n%s\nwant\n%s", test.name, got, test.want)
+			}
+			for range 2 {
+				if err := unpublish("nattest", "uid", test.pod.ipv6.IsValid()); err != nil {
+					return err
+				}
+			}
+			if got := list(); got != "" {
+				t.Errorf("%s: left:\n%s", test.name, got)
+			}
 		}
 		return nil
 	})

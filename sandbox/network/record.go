@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,6 +24,7 @@ const (
 type record struct {
 	Network      json.RawMessage `json:"network"`          // a CNI configuration list
 	Bridge       string          `json:"bridge,omitempty"` // of the built-in network; empty: another network
+	Subnet6      netip.Prefix    `json:"subnet6,omitzero"` // of the built-in network; none: the pod has no IPv6
 	ContainerID  string          `json:"containerID"`
 	NetNS        string          `json:"netNS"`
 	Args         [][2]string     `json:"args"`
@@ -60,6 +62,18 @@ func (r *record) runtime() *libcni.RuntimeConf {
 		Args:           r.Args,
 		CapabilityArgs: r.Capabilities,
 	}
+}
+
+// result is what a pod got whose plugins gave it these addresses.
+func (r *record) result(ips []netip.Addr) Result {
+	if r.Bridge != "" {
+		ips = newAddressing(ips[0], r.Subnet6).ips()
+	}
+	var result Result
+	for _, ip := range ips {
+		result.IPs = append(result.IPs, ip.String())
+	}
+	return result
 }
 
 func (n *Network) recordPath(uid string) string {

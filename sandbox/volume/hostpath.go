@@ -6,35 +6,104 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 )
 
 // setupHostPath makes what the type of the volume says is to be made, and checks
 // what is there; the texts are the kubelet's (volume/hostpath). Without a type, a
-// directory that is missing is made, as container runtimes do.
-func setupHostPath(source *v1.HostPathVolumeSource) error {
+// directory that is missing is made, as container runtimes do. What is mounted in
+// the end is checked once more: see CheckMounted.
+func setupHostPath(source *v1.HostPathVolumeSource) (Volume, error) {
 	hostPathType := v1.HostPathUnset
 	if source.Type != nil {
 		hostPathType = *source.Type
 	}
 	if err := makeHostPath(source.Path, hostPathType); err != nil {
-		return err
+		return Volume{}, err
 	}
 	expected, ok := expectedTypes[hostPathType]
 	if !ok {
-		return fmt.Errorf("%s is an invalid volume type", hostPathType)
+		return Volume{}, fmt.Errorf("%s is an invalid volume type", hostPathType)
 	}
+	vol := Volume{Path: source.Path, expected: expected}
 	if expected.is == nil {
-		return nil
+		return vol, nil
 	}
-	info, err := os.Stat(source.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("hostPath type check failed: %w", err)
+	file, err := vol.open()
+	if err != nil {
+		return Volume{}, err
 	}
-	if err != nil || !expected.is(info.Mode()) {
-		return fmt.Errorf("hostPath type check failed: %s is not a %s", source.Path, expected.name)
+	return vol, file.Close()
+}
+
+// Demanded are the mounts of a container of whose hostPaths a type is demanded,
+// and which the runtime makes.
+func Demanded(spec *v1.Container, volumes map[string]Volume) []v1.VolumeMount {
+	var demanded []v1.VolumeMount
+	for _, m := range spec.VolumeMounts {
+		if volumes[m.Name].expected.is != nil && m.SubPath == "" && m.SubPathExpr == "" {
+			demanded = append(demanded, m)
+		}
+	}
+	return demanded
+}
+
+// CheckMounted says whether what is mounted for the Demanded mounts is of the
+// type that is demanded, whatever took the place of what Setup has checked. root
+// is the container's root directory as the machine sees it; nothing must have run
+// in it yet.
+func CheckMounted(root string, demanded []v1.VolumeMount, volumes map[string]Volume) error {
+	dir, err := openPath(unix.AT_FDCWD, root, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, m := range demanded {
+		file, err := openPath(int(dir.Fd()), m.MountPath, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		if err == nil {
+			err = errors.Join(volumes[m.Name].check(file), file.Close())
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// open opens what a volume is on the host, for its place alone. What a hostPath
+// names is checked.
+func (v Volume) open() (*os.File, error) {
+	file, err := openPath(unix.AT_FDCWD, v.Path, 0)
+	if errors.Is(err, fs.ErrNotExist) && v.expected.is != nil {
+		return nil, v.unexpected()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(file); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+func (v Volume) check(file *os.File) error {
+	if v.expected.is == nil {
+		return nil
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("hostPath type check failed: %w", err)
+	}
+	if !v.expected.is(info.Mode()) {
+		return v.unexpected()
+	}
+	return nil
+}
+
+func (v Volume) unexpected() error {
+	return fmt.Errorf("hostPath type check failed: %s is not a %s", v.Path, v.expected.name)
 }
 
 func makeHostPath(path string, hostPathType v1.HostPathType) error {
@@ -54,11 +123,13 @@ func makeHostPath(path string, hostPathType v1.HostPathType) error {
 	return nil
 }
 
-// expectedTypes says what each type of hostPath demands to be there.
-var expectedTypes = map[v1.HostPathType]struct {
+// expectedType is what a type of hostPath demands to be there.
+type expectedType struct {
 	name string
 	is   func(fs.FileMode) bool // nil: no check
-}{
+}
+
+var expectedTypes = map[v1.HostPathType]expectedType{
 	v1.HostPathUnset:             {},
 	v1.HostPathDirectoryOrCreate: {"directory", fs.FileMode.IsDir},
 	v1.HostPathDirectory:         {"directory", fs.FileMode.IsDir},

@@ -13,38 +13,120 @@ import (
 	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
+	"k8s.io/kubernetes/pkg/apis/core/v1/helper"
+
+	"podrun/container/env"
 )
 
-// Setup makes the volumes of pod that are not there yet and returns where each
-// is on the host, by name. dir is the pod's own volume directory. Setup is
-// idempotent: contents that a volume has already stay. An error names the
-// volume; what was made before it is left to Remove.
-func Setup(ctx context.Context, dir string, pod *v1.Pod) (map[string]string, error) {
-	paths := make(map[string]string, len(pod.Spec.Volumes))
-	for i := range pod.Spec.Volumes {
+// Input is what the volumes of a pod are made from.
+type Input struct {
+	Dir     string // the pod's own volume directory
+	Claims  string // where the data of claims is, by namespace and name
+	Pod     *v1.Pod
+	Objects env.Objects // what the pod refers to
+	Facts   env.Facts
+}
+
+// Volume is a volume as it is on the host.
+type Volume struct {
+	Path     string
+	ReadOnly bool         // whatever a mount asks for
+	expected expectedType // of a hostPath
+}
+
+// Error says which volume cannot be set up, and why.
+type Error struct {
+	Volume string
+	Err    error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("set up volume %q: %v", e.Volume, e.Err) }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Setup makes the volumes of a pod that are not there yet, brings the others up
+// to date, and returns where each is on the host, by name. Contents that a
+// volume has from the pod stay. Setup is idempotent, but must not run twice at
+// the same time. What fails is an *[Error], unless ctx has ended; what was made before it is left to
+// Remove.
+func Setup(ctx context.Context, in Input) (map[string]Volume, error) {
+	volumes := make(map[string]Volume, len(in.Pod.Spec.Volumes))
+	for i := range in.Pod.Spec.Volumes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		vol := &pod.Spec.Volumes[i]
-		path, err := setup(dir, pod, vol)
+		vol := &in.Pod.Spec.Volumes[i]
+		made, err := setup(in, vol)
 		if err != nil {
-			return nil, fmt.Errorf("set up volume %q: %w", vol.Name, err)
+			return nil, &Error{vol.Name, err}
 		}
-		paths[vol.Name] = path
+		volumes[vol.Name] = made
 	}
-	return paths, nil
+	return volumes, nil
 }
 
-func setup(dir string, pod *v1.Pod, vol *v1.Volume) (string, error) {
-	switch {
-	case vol.EmptyDir != nil:
-		path := filepath.Join(dir, "kubernetes.io~empty-dir", vol.Name)
-		return path, setupEmptyDir(path, pod, vol.EmptyDir)
-	case vol.HostPath != nil:
-		return vol.HostPath.Path, setupHostPath(vol.HostPath)
-	default:
-		return "", errors.New("this type of volume is not supported")
+// Update is Setup for the volumes whose contents come from objects and from the
+// pod alone. One that cannot be brought up to date stays as it is.
+func Update(ctx context.Context, in Input) error {
+	var errs []error
+	for i := range in.Pod.Spec.Volumes {
+		vol := &in.Pod.Spec.Volumes[i]
+		if _, follows := sourcesOf(vol); !follows || ctx.Err() != nil {
+			continue
+		}
+		if _, err := setup(in, vol); err != nil {
+			errs = append(errs, fmt.Errorf("update volume %q: %w", vol.Name, err))
+		}
 	}
+	return errors.Join(errs...)
+}
+
+func setup(in Input, vol *v1.Volume) (Volume, error) {
+	if from, ok := sourcesOf(vol); ok {
+		path := filepath.Join(in.Dir, "kubernetes.io~"+from.plugin, vol.Name)
+		return Volume{Path: path, ReadOnly: true}, setupFiles(path, in, from)
+	}
+	switch {
+	case vol.EmptyDir != nil && helper.IsHugePageMedium(vol.EmptyDir.Medium):
+		path := emptyDirPath(in.Dir, vol.Name)
+		return Volume{Path: path}, setupHugePages(path, in.Pod, vol.EmptyDir.Medium)
+	case vol.EmptyDir != nil:
+		path := emptyDirPath(in.Dir, vol.Name)
+		return Volume{Path: path}, setupEmptyDir(path, in.Pod, vol.EmptyDir)
+	case vol.HostPath != nil:
+		return setupHostPath(vol.HostPath)
+	case vol.Image != nil:
+		path := imagePath(in.Dir, vol.Name)
+		return Volume{Path: path, ReadOnly: true}, os.MkdirAll(path, 0o755)
+	case vol.PersistentVolumeClaim != nil:
+		return setupClaim(in, vol.PersistentVolumeClaim)
+	default:
+		return Volume{}, errors.New("this type of volume is not supported")
+	}
+}
+
+// setupFiles is an emptyDir into which files are written from above.
+func setupFiles(path string, in Input, from sources) error {
+	files, err := from.collect(in)
+	if err != nil {
+		return err
+	}
+	dir := &v1.EmptyDirVolumeSource{}
+	if from.memory {
+		dir.Medium = v1.StorageMediumMemory
+	}
+	if err := setupEmptyDir(path, in.Pod, dir); err != nil {
+		return err
+	}
+	var group *int64
+	if in.Pod.Spec.SecurityContext != nil {
+		group = in.Pod.Spec.SecurityContext.FSGroup
+	}
+	return publish(path, files, group)
+}
+
+func emptyDirPath(dir, name string) string {
+	return filepath.Join(dir, "kubernetes.io~empty-dir", name)
 }
 
 // setupEmptyDir makes a directory that everybody may write, whatever the umask
@@ -55,12 +137,34 @@ func setupEmptyDir(path string, pod *v1.Pod, source *v1.EmptyDirVolumeSource) er
 	}
 	switch source.Medium {
 	case v1.StorageMediumDefault:
-		return os.Chmod(path, 0o777)
+		if err := os.Chmod(path, 0o777); err != nil {
+			return err
+		}
 	case v1.StorageMediumMemory:
-		return mountMemory(path, pod, source)
+		if err := mountMemory(path, pod, source); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("medium %q is not supported", source.Medium)
 	}
+	return giveGroup(path, pod)
+}
+
+// giveGroup gives a directory that is the root of a volume to the pod's group
+// for volumes, if it has one, and with it what is made inside (kubelet:
+// SetVolumeOwnership).
+func giveGroup(path string, pod *v1.Pod) error {
+	if pod.Spec.SecurityContext == nil || pod.Spec.SecurityContext.FSGroup == nil {
+		return nil
+	}
+	if err := os.Lchown(path, -1, int(*pod.Spec.SecurityContext.FSGroup)); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode()|os.ModeSetgid|0o770)
 }
 
 func mountMemory(path string, pod *v1.Pod, source *v1.EmptyDirVolumeSource) error {

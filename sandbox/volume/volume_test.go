@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -45,9 +46,13 @@ func volumeDir(t *testing.T) string {
 
 func setUp(t *testing.T, dir string, pod *v1.Pod) map[string]string {
 	t.Helper()
-	paths, err := Setup(context.Background(), dir, pod)
+	volumes, err := Setup(context.Background(), Input{Dir: dir, Pod: pod})
 	if err != nil {
 		t.Fatal(err)
+	}
+	paths := map[string]string{}
+	for name, vol := range volumes {
+		paths[name] = vol.Path
 	}
 	return paths
 }
@@ -185,7 +190,7 @@ func TestHostPathTypes(t *testing.T) {
 		{file, v1.HostPathCharDev, "is not a character device"},
 		{"/dev/null", v1.HostPathBlockDev, "is not a block device"},
 	} {
-		_, err := Setup(context.Background(), base+"/volumes", pod(hostPath(test.path, test.types)))
+		_, err := Setup(context.Background(), Input{Dir: base + "/volumes", Pod: pod(hostPath(test.path, test.types))})
 		switch want := `set up volume "host": hostPath type check failed: ` + test.path + " " + test.want; {
 		case test.want == "" && err != nil:
 			t.Errorf("%s as %q: %v", test.path, test.types, err)
@@ -208,7 +213,7 @@ func TestHostPathIsMadeWhereItsTypeSaysSo(t *testing.T) {
 		{v1.HostPathFileOrCreate, 0o644},
 	} {
 		path := filepath.Join(base, "new"+string(test.types))
-		if _, err := Setup(context.Background(), base, pod(hostPath(path, test.types))); err != nil {
+		if _, err := Setup(context.Background(), Input{Dir: base, Pod: pod(hostPath(path, test.types))}); err != nil {
 			t.Error(err)
 			continue
 		}
@@ -216,15 +221,45 @@ func TestHostPathIsMadeWhereItsTypeSaysSo(t *testing.T) {
 			t.Errorf("type %q: %v, %v, want %v", test.types, info, err, test.want)
 		}
 	}
-	_, err := Setup(context.Background(), base, pod(hostPath(base+"/no/parent", v1.HostPathFileOrCreate)))
+	_, err := Setup(context.Background(), Input{Dir: base, Pod: pod(hostPath(base+"/no/parent", v1.HostPathFileOrCreate))})
 	if err == nil {
 		t.Error("the parent of a file was made")
 	}
 }
 
+// TestHostPathChanges: what has taken the place of what was checked is found when
+// it is mounted, whole or in part.
+func TestHostPathChanges(t *testing.T) {
+	base := t.TempDir()
+	path := filepath.Join(base, "host")
+	write(t, filepath.Join(path, "below/mine"), "mine")
+	volumes, err := Setup(context.Background(), Input{Dir: base + "/volumes", Pod: pod(hostPath(path, v1.HostPathDirectory))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := &v1.Container{Name: "c", VolumeMounts: []v1.VolumeMount{{Name: "host", MountPath: "/host"}}}
+	part := &v1.Container{Name: "c", VolumeMounts: []v1.VolumeMount{{Name: "host", MountPath: "/host", SubPath: "below"}}}
+	dir := volumeDir(t)
+	look := func() (string, string) {
+		_, errPart := Mounts(part, dir, volumes)
+		return fmt.Sprint(CheckMounted(base, Demanded(whole, volumes), volumes)), fmt.Sprint(errPart)
+	}
+	if whole, part := look(); whole != "<nil>" || part != "<nil>" || len(Demanded(&v1.Container{}, volumes)) > 0 {
+		t.Errorf("got %s, %s", whole, part)
+	}
+	if err := os.Rename(path, path+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "another's")
+	want := "hostPath type check failed: " + path + " is not a directory"
+	if whole, part := look(); whole != want || !strings.HasSuffix(part, want) {
+		t.Errorf("got %s, %s, want %s", whole, part, want)
+	}
+}
+
 func TestUnknownVolumeIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := Setup(context.Background(), t.TempDir(), pod(v1.Volume{Name: "x"}))
+	_, err := Setup(context.Background(), Input{Dir: t.TempDir(), Pod: pod(v1.Volume{Name: "x"})})
 	if err == nil || !strings.Contains(err.Error(), `volume "x"`) {
 		t.Errorf("error = %v", err)
 	}

@@ -20,34 +20,39 @@ type row struct {
 var order = []row{
 	{".", []string{"cmd", "container/stack"}}, // stack: it closes what a caller left open
 	{"cmd", []string{
-		"cmd/output", "pod", "pod/supervise", "pod/plan", "pod/manifest",
+		"cmd/output", "pod", "pod/supervise", "pod/plan", "pod/status", "pod/manifest",
 		"container", "container/stack", "container/logs", "container/image", "bundle",
 	}},
 	{"cmd/output", []string{"pod/status"}},
 	{"pod", []string{
-		"pod/supervise", "pod/plan", "pod/status", "pod/manifest", "sandbox", "sandbox/network", "sandbox/cgroup",
-		"container", "container/stack", "container/logs", "container/image", "container/oci",
+		"pod/supervise", "pod/event", "pod/plan", "pod/status", "pod/manifest", "pod/objects", "sandbox", "sandbox/network", "sandbox/cgroup",
+		"container", "container/stack", "container/logs", "container/image", "container/oci", "container/tree",
 	}},
 	{"pod/supervise", []string{
-		"pod/plan", "pod/status", "sandbox", "sandbox/volume",
-		"container", "container/logs", "container/image",
+		"pod/plan", "pod/status", "pod/handler", "pod/event", "pod/manifest", "pod/objects", "sandbox", "sandbox/volume",
+		"container", "container/logs", "container/image", "container/oci", "container/env",
 	}},
-	{"pod/plan", []string{"pod/status"}},
+	{"pod/handler", nil},
+	{"pod/event", []string{"pod/status"}},
+	{"pod/plan", []string{"pod/status", "container/env"}},
 	{"pod/status", nil},
-	{"pod/manifest", nil},
+	{"pod/manifest", []string{"container/oci"}}, // the names that the kernel has
+	{"pod/objects", nil},
 	{"sandbox", []string{
 		"sandbox/network", "sandbox/volume", "sandbox/cgroup", "sandbox/files",
-		"container", "container/image", "container/oci",
+		"container", "container/image", "container/oci", "container/env",
 	}},
 	{"sandbox/network", nil},
-	{"sandbox/volume", []string{"container/oci"}}, // oci.Mount is what a volume becomes
-	{"sandbox/cgroup", []string{"container/oci"}}, // the pod's limits are computed as a container's are
+	{"sandbox/volume", []string{"container/oci", "container/env"}}, // oci.Mount is what a volume becomes
+	{"sandbox/cgroup", []string{"container/oci"}},                  // the pod's limits are computed as a container's are
 	{"sandbox/files", nil},
 	{"container", []string{"container/image", "container/oci"}},
 	{"container/stack", []string{"bundle"}},
 	{"container/logs", nil},
 	{"container/image", nil},
 	{"container/oci", nil},
+	{"container/env", nil},
+	{"container/tree", nil},
 	{"bundle/pack", []string{"bundle"}},
 	{"bundle", nil},
 }
@@ -55,17 +60,19 @@ var order = []row{
 // tests lists what packages below test/ import from outside of it. They look at
 // the world that podrun makes, not at its code.
 var tests = []row{
-	{"test/architecture", []string{"cmd", "pod/manifest"}}, // their help and their table are compared with the README
+	{"test/architecture", []string{"cmd", "pod/manifest"}},            // their help and their table are compared with the README
+	{"test/fuzz", []string{"pod/manifest", "pod/plan", "pod/status"}}, // the pure ones, one after the other
 }
 
 // pure are the packages that only compute: input in, value out.
-var pure = []string{"pod/manifest", "pod/plan", "pod/status", "container/oci"}
+var pure = []string{"pod/manifest", "pod/plan", "pod/status", "container/oci", "container/env"}
 
 // pureImports is all that they may import of others. What is not in it may do
 // input or output.
 var pureImports = []string{
 	"bytes", "cmp", "encoding/json", "errors", "fmt", "iter", "maps", "math", "path", "reflect",
 	"regexp", "slices", "sort", "strconv", "strings", "unicode", "unicode/utf8",
+	"context",       // Kubernetes' warnings take one
 	"io",            // the caller opens what they read
 	"net/netip",     // parses addresses; package net looks them up
 	"path/filepath", // but impureUses
@@ -73,7 +80,7 @@ var pureImports = []string{
 
 	// Kubernetes' objects, its own defaults, validation and computations.
 	"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/component-helpers/resource",
-	"k8s.io/kubernetes/pkg/api/...", "k8s.io/kubernetes/pkg/apis/core/...", "k8s.io/kubernetes/pkg/capabilities",
+	"k8s.io/kubernetes/pkg/api/...", "k8s.io/kubernetes/pkg/apis/core/...", "k8s.io/kubernetes/pkg/capabilities", "k8s.io/kubernetes/pkg/fieldpath",
 	"k8s.io/kubernetes/third_party/forked/golang/expansion", "sigs.k8s.io/yaml/...",
 
 	// OCI's objects.

@@ -63,8 +63,10 @@ func (m *podman) do(ctx context.Context, args ...string) error {
 	return command(ctx, m.env, "podman", append(m.global, args...)...)
 }
 
-func (m *podman) up(ctx context.Context) error   { return m.do(ctx, "kube", "play", m.manifest) }
-func (m *podman) down(ctx context.Context) error { return m.do(ctx, "pod", "rm", "--force", "bench") }
+func (m *podman) up(ctx context.Context) error { return m.do(ctx, "kube", "play", m.manifest) }
+func (m *podman) down(ctx context.Context) error {
+	return m.do(ctx, "pod", "rm", "--force", "--time", "0", "bench")
+}
 
 func (m *podman) close(ctx context.Context) error {
 	return errors.Join(m.do(ctx, "system", "reset", "--force"), os.RemoveAll(m.dir))

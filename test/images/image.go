@@ -25,6 +25,7 @@ type file struct {
 	mode int64
 	data []byte
 	link string // the target of a symbolic link
+	fifo bool
 }
 
 // Busybox makes an image with all of busybox' applets, users root and nobody,
@@ -43,7 +44,7 @@ func Busybox() (v1.Image, error) {
 		{name: "bin/busybox", mode: 0o755, data: program},
 		{name: "etc/", mode: 0o755},
 		{name: "etc/passwd", mode: 0o644, data: []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")},
-		{name: "etc/group", mode: 0o644, data: []byte("root:x:0:\nnogroup:x:65534:\n")},
+		{name: "etc/group", mode: 0o644, data: []byte("root:x:0:\nwheel:x:10:root\nnogroup:x:65534:\n")},
 		{name: "root/", mode: 0o700},
 		{name: "tmp/", mode: 0o1777},
 	}
@@ -68,20 +69,21 @@ func Static(name, path string) (v1.Image, error) {
 	})
 }
 
+// With makes an image of another one, with a change of its configuration.
+func With(img v1.Image, change func(*v1.Config)) (v1.Image, error) {
+	cf, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("change image: %w", err)
+	}
+	cf = cf.DeepCopy()
+	change(&cf.Config)
+	return mutate.ConfigFile(img, cf)
+}
+
 func image(files []file, config v1.Config) (v1.Image, error) {
-	data, err := archive(files)
+	img, err := add(empty.Image, files)
 	if err != nil {
-		return nil, fmt.Errorf("make layer: %w", err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(data)), nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make layer: %w", err)
-	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, fmt.Errorf("make image: %w", err)
+		return nil, err
 	}
 	cf, err := img.ConfigFile()
 	if err != nil {
@@ -92,6 +94,40 @@ func image(files []file, config v1.Config) (v1.Image, error) {
 	return mutate.ConfigFile(img, cf)
 }
 
+// WithFile makes an image of another one, with one more file.
+func WithFile(img v1.Image, name, text string) (v1.Image, error) {
+	return add(img, []file{{name: name, mode: 0o644, data: []byte(text)}})
+}
+
+// WithLink makes an image of another one, with one more symbolic link.
+func WithLink(img v1.Image, name, target string) (v1.Image, error) {
+	return add(img, []file{{name: name, mode: 0o777, link: target}})
+}
+
+// WithFIFO makes an image of another one, with one more FIFO.
+func WithFIFO(img v1.Image, name string) (v1.Image, error) {
+	return add(img, []file{{name: name, mode: 0o644, fifo: true}})
+}
+
+// add puts a layer of files on top of an image.
+func add(img v1.Image, files []file) (v1.Image, error) {
+	data, err := archive(files)
+	if err != nil {
+		return nil, fmt.Errorf("make layer: %w", err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make layer: %w", err)
+	}
+	img, err = mutate.AppendLayers(img, layer)
+	if err != nil {
+		return nil, fmt.Errorf("make image: %w", err)
+	}
+	return img, nil
+}
+
 func archive(files []file) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -100,6 +136,8 @@ func archive(files []file) ([]byte, error) {
 		switch {
 		case f.link != "":
 			h.Typeflag = tar.TypeSymlink
+		case f.fifo:
+			h.Typeflag = tar.TypeFifo
 		case strings.HasSuffix(f.name, "/"):
 			h.Typeflag = tar.TypeDir
 		}

@@ -89,6 +89,8 @@ var leaks = []leak{
 	{"nft table", []string{"nft table ip lctest"}, makeTable},
 	{"nft chain", []string{"nft table ip lctest chain c"}, makeTable},
 	{"nft rule", []string{"nft table ip lctest chain c: ip daddr 198.18.77.1 drop"}, makeTable},
+	{"nft table of IPv6", []string{"nft table ip6 lctest"}, makeTable6},
+	{"address of IPv6", []string{"addr 2001:db8:1c::1/128 dev=lo"}, makeAddress6},
 	{"iptables chain", []string{"iptables iptables-nft filter chain LCTEST"}, makeChain("iptables-nft")},
 	{"iptables rule", []string{"iptables iptables-nft filter -A LCTEST -d 198.18.77.1/32"}, makeChain("iptables-nft")},
 	{"legacy chain", []string{"iptables iptables-legacy filter chain LCTEST"}, makeChain("iptables-legacy")},
@@ -260,6 +262,18 @@ func makeTable(t *testing.T, _ leakcheck.Instance) func() {
 	t.Helper()
 	run(t, "nft", "add table ip lctest; add chain ip lctest c; add rule ip lctest c ip daddr 198.18.77.1 drop")
 	return func() { run(t, "nft", "delete table ip lctest") }
+}
+
+func makeTable6(t *testing.T, _ leakcheck.Instance) func() {
+	t.Helper()
+	run(t, "nft", "add table ip6 lctest")
+	return func() { run(t, "nft", "delete table ip6 lctest") }
+}
+
+func makeAddress6(t *testing.T, _ leakcheck.Instance) func() {
+	t.Helper()
+	run(t, "ip", "addr", "add", "2001:db8:1c::1/128", "dev", "lo")
+	return func() { run(t, "ip", "addr", "del", "2001:db8:1c::1/128", "dev", "lo") }
 }
 
 func makeChain(program string) func(*testing.T, leakcheck.Instance) func() {

@@ -4,22 +4,32 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 type options struct {
 	report    bool
 	http, udp string
+	grpc      string
 	lines     int
+	width     int
 	every     time.Duration
+	buffer    int
 	ignore    bool
 	termCode  int
 	wait      time.Duration
@@ -31,8 +41,11 @@ func main() {
 	flag.BoolVar(&o.report, "report", false, "print a report")
 	flag.StringVar(&o.http, "http", "", "serve reports over HTTP on this address")
 	flag.StringVar(&o.udp, "udp", "", "echo datagrams on this address")
+	flag.StringVar(&o.grpc, "grpc", "", "answer gRPC health checks on this address")
 	flag.IntVar(&o.lines, "lines", 0, "write this many numbered lines, odd ones to standard error")
+	flag.IntVar(&o.width, "width", 0, "fill the lines up to this many bytes")
 	flag.DurationVar(&o.every, "every", 0, "pause between two lines")
+	flag.IntVar(&o.buffer, "buffer", 0, "write lines when there are this many bytes of them")
 	flag.BoolVar(&o.ignore, "ignore-term", false, "go on at SIGTERM")
 	flag.IntVar(&o.termCode, "term-code", -1, "exit with this code at SIGTERM")
 	flag.DurationVar(&o.wait, "wait", 0, "wait this long, for ever when negative")
@@ -55,18 +68,34 @@ func run(o options) error {
 	if err := serve(o); err != nil {
 		return err
 	}
-	for i := range o.lines {
-		out := os.Stdout
-		if i%2 == 1 {
-			out = os.Stderr
-		}
-		fmt.Fprintf(out, "line %d\n", i)
-		time.Sleep(o.every)
+	if err := writeLines(o); err != nil {
+		return err
 	}
 	if o.wait < 0 {
 		select {}
 	}
 	time.Sleep(o.wait)
+	return nil
+}
+
+func writeLines(o options) error {
+	streams := [2]io.Writer{os.Stdout, os.Stderr}
+	var buffers [2]*bufio.Writer
+	if o.buffer > 0 {
+		for i, stream := range streams {
+			buffers[i] = bufio.NewWriterSize(stream, o.buffer)
+			streams[i] = buffers[i]
+		}
+	}
+	for i := range o.lines {
+		if _, err := fmt.Fprintf(streams[i%2], "line %-*d\n", max(0, o.width-len("line \n")), i); err != nil {
+			return err
+		}
+		time.Sleep(o.every)
+	}
+	if o.buffer > 0 {
+		return errors.Join(buffers[0].Flush(), buffers[1].Flush())
+	}
 	return nil
 }
 
@@ -97,6 +126,15 @@ func serve(o options) error {
 			return err
 		}
 		go func() { _ = http.Serve(l, http.HandlerFunc(answer)) }()
+	}
+	if o.grpc != "" {
+		l, err := net.Listen("tcp", o.grpc)
+		if err != nil {
+			return err
+		}
+		server := grpc.NewServer()
+		grpc_health_v1.RegisterHealthServer(server, health.NewServer())
+		go func() { _ = server.Serve(l) }()
 	}
 	if o.udp != "" {
 		c, err := net.ListenPacket("udp", o.udp)
