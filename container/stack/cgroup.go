@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -146,7 +147,7 @@ func removeCgroup() error {
 	for _, m := range mounts {
 		for dir := leaf; dir != "."; dir = filepath.Dir(dir) {
 			path := filepath.Join(m.Mountpoint, dir)
-			err := unix.Rmdir(path)
+			err := removeEmpty(path)
 			if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EROFS) {
 				break
 			}
@@ -157,6 +158,33 @@ func removeCgroup() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+const (
+	// dyingTime bounds how long a cgroup may stay busy with processes that have ended already: the
+	// kernel lets go of them a moment after it has told of their end.
+	dyingTime = time.Second
+	dyingPoll = time.Millisecond
+)
+
+// removeEmpty removes a cgroup without processes and children. One that has either is busy, at once.
+func removeEmpty(path string) error {
+	for deadline := time.Now().Add(dyingTime); ; time.Sleep(dyingPoll) {
+		err := unix.Rmdir(path)
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) || inhabited(path) {
+			return err
+		}
+	}
+}
+
+// inhabited reports whether a cgroup has living processes or children.
+func inhabited(path string) bool {
+	pids, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+	if err != nil || len(pids) > 0 {
+		return true
+	}
+	entries, err := os.ReadDir(path)
+	return err != nil || slices.ContainsFunc(entries, fs.DirEntry.IsDir)
 }
 
 // hierarchies returns one mount of each cgroup hierarchy.
