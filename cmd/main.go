@@ -35,6 +35,7 @@ type app struct {
 	root, runDir string
 	containerd   string
 	cniConfDir   string
+	cgroupDriver string
 	namespace    string
 	logMaxSize   string
 	logMaxFiles  string
@@ -98,6 +99,7 @@ func (a *app) bind(root *cobra.Command) {
 	flags.StringVar(&a.runDir, "run-dir", environment("PODRUN_RUN_DIR", "/run/podrun"), "directory for what must not survive a reboot (PODRUN_RUN_DIR)")
 	flags.StringVar(&a.containerd, "containerd", os.Getenv("CONTAINERD_ADDRESS"), "address of the containerd to use instead of podrun's own (CONTAINERD_ADDRESS)")
 	flags.StringVar(&a.cniConfDir, "cni-conf-dir", os.Getenv("PODRUN_CNI_CONF_DIR"), "directory of CNI configurations to use instead of the built-in network (PODRUN_CNI_CONF_DIR)")
+	flags.StringVar(&a.cgroupDriver, "cgroup-driver", environment("PODRUN_CGROUP_DRIVER", "cgroupfs"), "who makes the cgroups of new pods: cgroupfs, which is podrun itself, or systemd (PODRUN_CGROUP_DRIVER)")
 	flags.StringVarP(&a.namespace, "namespace", "n", "", `namespace of pods (default "default")`)
 	flags.StringVar(&a.logMaxSize, "log-max-size", environment("PODRUN_LOG_MAX_SIZE", "10Mi"), "size from which on a container's log is rotated (PODRUN_LOG_MAX_SIZE)")
 	flags.StringVar(&a.logMaxFiles, "log-max-files", environment("PODRUN_LOG_MAX_FILES", "5"), "how many files of a container's log are kept, at least 2 (PODRUN_LOG_MAX_FILES)")
@@ -150,6 +152,15 @@ func (a *app) settings() (pod.Config, error) {
 	if a.backoff <= 0 {
 		return pod.Config{}, usagef("--backoff-base %s: not a positive duration", a.backoff)
 	}
+	if a.cgroupDriver != "cgroupfs" && a.cgroupDriver != "systemd" {
+		return pod.Config{}, usagef("--cgroup-driver %s: neither cgroupfs nor systemd", a.cgroupDriver)
+	}
+	systemd := a.cgroupDriver == "systemd"
+	if systemd {
+		if err := pod.CheckSystemd(); err != nil {
+			return pod.Config{}, usagef("--cgroup-driver %s: %v", a.cgroupDriver, err)
+		}
+	}
 	root, err := filepath.Abs(a.root)
 	if err != nil {
 		return pod.Config{}, err
@@ -168,6 +179,7 @@ func (a *app) settings() (pod.Config, error) {
 		RunDir:     runDir,
 		Containerd: a.containerd,
 		CNIConfDir: a.cniConfDir,
+		Systemd:    systemd,
 		Debug:      a.debug,
 		Backoff:    a.backoff,
 		Log:        a.log(),

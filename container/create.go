@@ -179,6 +179,7 @@ func (s *Store) spec(options CreateOptions, rootfs []mount.Mount) (Spec, error) 
 		Image:     options.Image,
 		Runtime:   runtimeSpec,
 		Class:     ClassOf(options.Pod),
+		Systemd:   options.Shared.Systemd,
 		SandboxID: options.SandboxID,
 	}, nil
 }

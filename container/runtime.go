@@ -49,16 +49,20 @@ func Runtimes() []string {
 }
 
 // runtimeFor is how containerd has a runtime: the shim, and what that is told.
-func (s *Store) runtimeFor(name string) (containers.RuntimeInfo, error) {
+// systemd says who is to make cgroups.
+func (s *Store) runtimeFor(name string, systemd bool) (containers.RuntimeInfo, error) {
 	program := s.config.Runc
 	if slices.Contains(programs, name) {
 		if program = findProgram(name); program == "" {
 			return containers.RuntimeInfo{}, fmt.Errorf("no runtime for %q is configured", name)
 		}
 	} else if name != "" && name != defaultRuntime {
+		if systemd {
+			return containers.RuntimeInfo{}, fmt.Errorf("runtime %q cannot be told to have systemd make cgroups", name)
+		}
 		return shimRuntime(name)
 	}
-	options, err := typeurl.MarshalAny(&runcoptions.Options{BinaryName: program, Root: runcRoot(s.config.RunDir)})
+	options, err := typeurl.MarshalAny(&runcoptions.Options{BinaryName: program, Root: runcRoot(s.config.RunDir), SystemdCgroup: systemd})
 	if err != nil {
 		return containers.RuntimeInfo{}, fmt.Errorf("encode runtime options: %w", err)
 	}

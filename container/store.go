@@ -80,6 +80,8 @@ type Spec struct {
 	Runtime *specs.Spec
 	// Class names the runtime, one of Runtimes; empty for the default one.
 	Class string
+	// Systemd says that the runtime has systemd make the container's cgroup.
+	Systemd bool
 	// SandboxID is the ID of the pod's pause container, empty for itself.
 	SandboxID string
 	// Extensions are kept with the record, byte for byte.
@@ -96,7 +98,7 @@ func (s *Store) Register(ctx context.Context, spec Spec) error {
 	if err != nil {
 		return fmt.Errorf("encode runtime spec: %w", err)
 	}
-	runtime, err := s.runtimeFor(spec.Class)
+	runtime, err := s.runtimeFor(spec.Class, spec.Systemd)
 	if err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ func (s *Store) Group(ctx context.Context, sandboxID, class string) error {
 	if !s.config.Sandboxes {
 		return nil
 	}
-	runtime, err := s.runtimeFor(class)
+	runtime, err := s.runtimeFor(class, false)
 	if err != nil {
 		return err
 	}

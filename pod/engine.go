@@ -31,6 +31,7 @@ type Config struct {
 	RunDir     string      // what must not; absolute
 	Containerd string      // the address of a containerd to use; empty: see stack.Config
 	CNIConfDir string      // empty: the built-in bridge network
+	Systemd    bool        // which makes the cgroups of new pods; see cgroup.Driver
 	LogLimits  logs.Limits // of containers' logs
 	Debug      bool
 	Backoff    time.Duration // the base of back-offs; zero: the kubelet's 10 s
@@ -146,13 +147,28 @@ func bounded(ctx context.Context, method string, request, reply any, conn *grpc.
 	return call(ctx, method, request, reply, conn, options...)
 }
 
+// CheckSystemd says whether this machine has a systemd that makes cgroups of pods;
+// cgroup.ErrNoSystemd when it has not.
+func CheckSystemd() error {
+	_, err := detect(true)
+	return err
+}
+
+func detect(systemd bool) (*cgroup.Driver, error) {
+	cgroups, err := cgroup.Detect(cgroupRoot)
+	if err != nil {
+		return nil, err
+	}
+	return cgroups.With(systemd)
+}
+
 // assemble builds the parts, each from those below it.
 func (e *Engine) assemble(ctx context.Context) error {
 	modern, err := e.modern(ctx)
 	if err != nil {
 		return err
 	}
-	cgroups, err := cgroup.Detect(cgroupRoot)
+	cgroups, err := detect(e.config.Systemd)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"podrun/container/image"
 	"podrun/container/stack"
-	"podrun/sandbox/cgroup"
 	"podrun/sandbox/network"
 )
 
@@ -30,7 +29,7 @@ func Examine(ctx context.Context, config Config) []Finding {
 	findings := []Finding{
 		examineUser(),
 		examineKernel(),
-		examineCgroups(),
+		examineCgroups(config),
 		examineOverlay(),
 		examineContainerd(status, err),
 		examineProgram("runc", status.Bundled, []string{"runc"}, "install runc 1.3.3 or newer"),
@@ -68,15 +67,19 @@ func examineKernel() Finding {
 	return f
 }
 
-func examineCgroups() Finding {
-	driver, err := cgroup.Detect(cgroupRoot)
+func examineCgroups(config Config) Finding {
+	driver, err := detect(config.Systemd)
 	if err != nil {
 		return Finding{Name: "cgroups", Detail: err.Error(), Mend: "mount cgroup2 on /sys/fs/cgroup"}
 	}
+	version, by := "v1", ""
 	if driver.Unified() {
-		return Finding{Name: "cgroups", Detail: "v2"}
+		version = "v2"
 	}
-	return Finding{Name: "cgroups", Detail: "v1"}
+	if driver.Systemd() {
+		by = ", made by systemd"
+	}
+	return Finding{Name: "cgroups", Detail: version + by}
 }
 
 func examineOverlay() Finding {

@@ -140,6 +140,7 @@ func (e *Engine) rewind(ctx context.Context, uid string) error {
 	begin := time.Now()
 	sb.Memory = sandbox.Memory{
 		Attempt:     sb.Memory.Attempt + 1,
+		Systemd:     sb.Memory.Systemd,
 		BootID:      e.sandboxes.BootID(),
 		StartedAt:   begin,
 		RestartedAt: begin,

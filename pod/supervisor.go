@@ -75,6 +75,9 @@ func (e *Engine) environment() []string {
 	if e.config.Backoff > 0 {
 		env = append(env, "PODRUN_BACKOFF_BASE="+e.config.Backoff.String())
 	}
+	if e.config.Systemd {
+		env = append(env, "PODRUN_CGROUP_DRIVER=systemd")
+	}
 	if e.config.Debug {
 		env = append(env, "PODRUN_DEBUG=1")
 	}

@@ -133,7 +133,11 @@ func (s *Store) writeFiles(_ context.Context, sb *Sandbox) error {
 }
 
 func (s *Store) makeCgroup(_ context.Context, sb *Sandbox) error {
-	return s.cgroups.Create(sb.Pod)
+	cgroups, err := s.cgroupsOf(sb)
+	if err != nil {
+		return err
+	}
+	return cgroups.Create(sb.Pod)
 }
 
 func (s *Store) makeNetNS(_ context.Context, sb *Sandbox) error {

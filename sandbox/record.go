@@ -56,6 +56,9 @@ type Memory struct {
 	Attempt int `json:"attempt,omitempty"`
 	// BootID is the machine's from when the present attempt began.
 	BootID string `json:"bootID,omitempty"`
+	// Systemd says that systemd makes the pod's cgroups. That does not change while
+	// there is the pod.
+	Systemd bool `json:"systemd,omitempty"`
 	// StartedAt is when the present attempt's pause container was started.
 	StartedAt time.Time `json:"startedAt"`
 	// IPs of the pod, once its network is made; the first is the pod's IP.

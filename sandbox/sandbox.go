@@ -49,7 +49,7 @@ func New(config Config, containers *container.Store, images *image.Store, net *n
 // Register writes the record of a new pod, and does nothing else. pause is
 // the image of its pause container.
 func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) error {
-	shared, err := s.shared(pod)
+	shared, err := s.shared(pod, s.cgroups)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 	if err != nil {
 		return err
 	}
-	memory, err := encode(Memory{BootID: s.config.BootID})
+	memory, err := encode(Memory{BootID: s.config.BootID, Systemd: s.cgroups.Systemd()})
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,7 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 		Image:      pause,
 		Runtime:    runtimeSpec,
 		Class:      container.ClassOf(pod),
+		Systemd:    shared.Systemd,
 		Extensions: map[string][]byte{extensionPod: data, extensionMemory: memory},
 	})
 	if err != nil {
@@ -169,7 +170,11 @@ func (s *Store) save(ctx context.Context, sb *Sandbox, extension string, value a
 // with a kubelet each container finds the hosts file as it was made, whatever
 // others wrote into it.
 func (s *Store) Shared(sb *Sandbox) (container.Shared, error) {
-	shared, err := s.shared(sb.Pod)
+	cgroups, err := s.cgroupsOf(sb)
+	if err != nil {
+		return container.Shared{}, err
+	}
+	shared, err := s.shared(sb.Pod, cgroups)
 	shared.PausePID = sb.PausePID
 	if err == nil && len(sb.Memory.IPs) > 0 {
 		err = files.WriteHosts(s.filesSpec(sb.Pod), sb.Memory.IPs)
@@ -177,11 +182,17 @@ func (s *Store) Shared(sb *Sandbox) (container.Shared, error) {
 	return shared, err
 }
 
-func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
+// cgroupsOf is the driver that the sandbox was made with.
+func (s *Store) cgroupsOf(sb *Sandbox) (*cgroup.Driver, error) {
+	return s.cgroups.With(sb.Memory.Systemd)
+}
+
+func (s *Store) shared(pod *v1.Pod, cgroups *cgroup.Driver) (container.Shared, error) {
 	uid := string(pod.UID)
 	hostname, err := files.Hostname(pod, s.config.NodeName)
 	shared := container.Shared{
-		CgroupParent: s.cgroups.Parent(pod),
+		CgroupParent: cgroups.Parent(pod),
+		Systemd:      cgroups.Systemd(),
 		Hostname:     hostname,
 		Annotations:  map[string]string{"io.containerd.runc.v2.group": container.ID(uid, "", 0)},
 	}
@@ -195,9 +206,14 @@ func (s *Store) shared(pod *v1.Pod) (container.Shared, error) {
 }
 
 // OOMKilled says whether a container of the sandbox lost a process for want of
-// memory; that is known as long as its task is there.
-func (s *Store) OOMKilled(sb *Sandbox, id string) (killed bool, peak int64) {
-	return s.cgroups.OOMKilled(s.cgroups.Parent(sb.Pod), id)
+// memory, and the most that it had: see cgroup.Driver. That is known as long as its
+// task is there.
+func (s *Store) OOMKilled(sb *Sandbox, id string, exitCode int) (killed bool, peak int64) {
+	cgroups, err := s.cgroupsOf(sb)
+	if err != nil {
+		return false, 0
+	}
+	return cgroups.OOMKilled(sb.Pod, id, exitCode)
 }
 
 // BootID is what the machine has another one of after each reboot.

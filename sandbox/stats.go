@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"path"
-
 	"podrun/sandbox/cgroup"
 	"podrun/sandbox/network"
 )
@@ -10,7 +8,15 @@ import (
 // Usage is what a container of the sandbox uses, by its ID; the whole pod when
 // that is empty.
 func (s *Store) Usage(sb *Sandbox, id string) (cgroup.Usage, error) {
-	return s.cgroups.Usage(path.Join(s.cgroups.Parent(sb.Pod), id))
+	cgroups, err := s.cgroupsOf(sb)
+	if err != nil {
+		return cgroup.Usage{}, err
+	}
+	path := cgroups.Path(sb.Pod)
+	if id != "" {
+		path = cgroups.ContainerPath(sb.Pod, id)
+	}
+	return cgroups.Usage(path)
 }
 
 // Traffic is what went through the pod's interface; false when it has none of

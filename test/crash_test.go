@@ -407,7 +407,7 @@ func processesOf(t *testing.T, uid string) (pids []int) {
 		t.Fatal(err)
 	}
 	for _, p := range all {
-		if strings.Contains(p.Cgroup, uid) {
+		if p.Of(uid) {
 			pids = append(pids, p.PID)
 		}
 	}

@@ -48,7 +48,7 @@ func sleeper(t *testing.T, pod *corev1.Pod, seconds string) leakcheck.Process {
 		t.Fatal(err)
 	}
 	for _, p := range all {
-		if strings.Contains(p.Cgroup, string(pod.UID)) && slices.Equal(p.Args, []string{"sleep", seconds}) {
+		if p.Of(string(pod.UID)) && slices.Equal(p.Args, []string{"sleep", seconds}) {
 			return p
 		}
 	}
@@ -102,7 +102,7 @@ spec:
 	for _, number := range []string{"4320", "4321", "4322", "4323"} {
 		p := sleeper(t, pod, number)
 		spaces[number] = namespacesOf(t, p.PID)
-		if !strings.Contains(p.Cgroup, string(pod.UID)) {
+		if !p.Of(string(pod.UID)) {
 			t.Errorf("%v is in the cgroup %s", p.Args, p.Cgroup)
 		}
 	}

@@ -83,6 +83,7 @@ func empty(tb testing.TB) *instance {
 	in.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"PODRUN_ROOT=" + in.Root, "PODRUN_RUN_DIR=" + in.RunDir,
+		cgroupDriver + "=" + os.Getenv(cgroupDriver),
 	}
 	tb.Cleanup(func() { in.close(tb) })
 	return in

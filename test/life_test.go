@@ -171,7 +171,7 @@ func (l *life) strike(name string, commands ...string) {
 	}
 	uids := l.in.uidsOf(l, name)
 	for _, p := range all {
-		if len(uids) == 1 && strings.Contains(p.Cgroup, uids[0]) && slices.Contains(commands, p.Args[0]) {
+		if len(uids) == 1 && p.Of(uids[0]) && slices.Contains(commands, p.Args[0]) {
 			_ = syscall.Kill(p.PID, syscall.SIGKILL)
 			return
 		}

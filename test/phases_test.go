@@ -77,7 +77,7 @@ func traps(t *testing.T, pod *corev1.Pod) bool {
 		t.Fatal(err)
 	}
 	return slices.ContainsFunc(all, func(p leakcheck.Process) bool {
-		if !strings.Contains(p.Cgroup, string(pod.UID)) || p.Args[0] != "sh" {
+		if !p.Of(string(pod.UID)) || p.Args[0] != "sh" {
 			return false
 		}
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))

@@ -154,7 +154,7 @@ func process(tb testing.TB, pod *corev1.Pod, name string) leakcheck.Process {
 		tb.Fatal(err)
 	}
 	for _, p := range all {
-		if strings.Contains(p.Cgroup, string(pod.UID)) && p.Args[0] == name {
+		if p.Of(string(pod.UID)) && p.Args[0] == name {
 			return p
 		}
 	}

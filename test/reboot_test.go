@@ -116,7 +116,7 @@ func (in *instance) reboot(t *testing.T) {
 			return err
 		}
 		left := slices.DeleteFunc(all, func(p leakcheck.Process) bool {
-			return !slices.ContainsFunc(uids, func(uid string) bool { return strings.Contains(p.Cgroup, uid) })
+			return !slices.ContainsFunc(uids, func(uid string) bool { return p.Of(uid) })
 		})
 		if killAll(left) > 0 {
 			return fmt.Errorf("%d processes are left", len(left))

@@ -29,7 +29,7 @@ spec:
     resources: {requests: {cpu: 250m, memory: 32Mi}, limits: {cpu: 500m, memory: 64Mi}}
 `)
 	group := process(t, pod, "/probe").Cgroup
-	parent := "/podrun/burstable/pod" + string(pod.UID)
+	parent := podCgroup("burstable", string(pod.UID))
 	if filepath.Dir(group) != parent {
 		t.Errorf("the container is in %s, not below %s", group, parent)
 	}
@@ -75,7 +75,7 @@ spec:
 	if pod.Status.QOSClass != "Guaranteed" {
 		t.Errorf("QoS class %s", pod.Status.QOSClass)
 	}
-	parent := "/podrun/pod" + string(pod.UID)
+	parent := podCgroup("", string(pod.UID))
 	for name, test := range map[string]struct {
 		group           string
 		shares          string
@@ -99,6 +99,22 @@ spec:
 			}
 		}
 	}
+}
+
+// cgroupDriver is the variable that says which driver all tests are run with.
+const cgroupDriver = "PODRUN_CGROUP_DRIVER"
+
+// podCgroup is where a pod's cgroup has to be, by its level and its UID.
+func podCgroup(level, uid string) string {
+	if os.Getenv(cgroupDriver) != "systemd" {
+		return filepath.Join("/podrun", level, "pod"+uid)
+	}
+	dir, slice := "/podrun.slice", "podrun"
+	if level != "" {
+		slice += "-" + level
+		dir = filepath.Join(dir, slice+".slice")
+	}
+	return filepath.Join(dir, slice+"-pod"+strings.ReplaceAll(uid, "-", "_")+".slice")
 }
 
 // cgroupFile reads a file of a cgroup, v1 where the controller has a hierarchy

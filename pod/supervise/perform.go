@@ -243,7 +243,7 @@ func (s *Supervisor) recordExit(action plan.Action, sb *sandbox.Sandbox, obs sta
 // exitOf is the end of an instance as it is written down.
 func (s *Supervisor) exitOf(sb *sandbox.Sandbox, c *status.Container) container.Exit {
 	exit := container.Exit{Code: c.ExitCode, Reason: c.Reason, Message: c.Message, OOMKilled: c.OOMKilled, PeakMemory: c.PeakMemory, FinishedAt: c.FinishedAt}
-	if killed, peak := s.Sandboxes.OOMKilled(sb, c.ID); killed {
+	if killed, peak := s.Sandboxes.OOMKilled(sb, c.ID, int(c.ExitCode)); killed {
 		exit.OOMKilled, exit.PeakMemory, exit.Reason = true, peak, status.ReasonOOMKilled
 	}
 	return exit

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -40,15 +41,34 @@ func newDriver(tb testing.TB) *Driver {
 			}
 		}
 		// Not through the driver, which may overlook a hierarchy.
-		roots, err := filepath.Glob(mountPoint + "/*/" + d.root)
-		if err != nil || len(roots) > 0 {
-			tb.Errorf("left behind: %v, %v", roots, err)
-		}
-		if _, err := os.Stat(filepath.Join(mountPoint, d.root)); err == nil {
-			tb.Errorf("left behind: %s", d.root)
+		for _, pattern := range []string{"/sys/fs/cgroup/*/", "/sys/fs/cgroup/", "/run/systemd/transient/", "/run/systemd/system.control/"} {
+			for _, root := range []string{d.root, strings.ReplaceAll(d.root, "-", "_")} {
+				left, err := filepath.Glob(pattern + root + "*")
+				if err != nil || len(left) > 0 {
+					tb.Errorf("left behind: %v, %v", left, err)
+				}
+			}
 		}
 	})
 	return d
+}
+
+// eachDriver runs a test with every driver that works on this machine.
+func eachDriver(t *testing.T, test func(*testing.T, *Driver)) {
+	t.Parallel()
+	for name, systemd := range map[string]bool{"cgroupfs": false, "systemd": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := newDriver(t).With(systemd)
+			if errors.Is(err, ErrNoSystemd) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, d)
+		})
+	}
 }
 
 func newPod(containers ...v1.ResourceRequirements) *v1.Pod {
@@ -81,10 +101,10 @@ func start(t *testing.T, d *Driver, pod *v1.Pod, child, script string) *exec.Cmd
 		_ = cmd.Wait()
 	})
 	for _, h := range d.hierarchies {
-		if err := d.mkdir(h, d.Parent(pod)+"/"+child); err != nil {
+		if err := d.mkdir(h, d.Path(pod)+"/"+child); err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join(h.path, d.Parent(pod), child, "cgroup.procs")
+		file := filepath.Join(h.path, d.Path(pod), child, "cgroup.procs")
 		if err := os.WriteFile(file, []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -118,20 +138,20 @@ func read(t *testing.T, d *Driver, controller, cgroup, file string) string {
 	return strings.TrimSpace(string(text))
 }
 
-func TestCreate(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t)
+func TestCreate(t *testing.T) { eachDriver(t, makesAndRemoves) }
+
+func makesAndRemoves(t *testing.T, d *Driver) {
 	pod := newPod(resources("cpu=250m,memory=64Mi", "cpu=500m,memory=128Mi"))
 	for range 2 { // the second time changes nothing
 		create(t, d, pod)
 		for _, s := range Resources(pod, nil).settings(d.unified) {
-			if got := read(t, d, s.controller, d.Parent(pod), s.file); got != s.value {
+			if got := read(t, d, s.controller, d.Path(pod), s.file); got != s.value {
 				t.Errorf("%s: got %s, want %s", s.file, got, s.value)
 			}
 		}
 	}
 	for _, h := range d.hierarchies {
-		if _, err := os.Stat(filepath.Join(h.path, d.Parent(pod))); err != nil {
+		if _, err := os.Stat(filepath.Join(h.path, d.Path(pod))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -150,9 +170,9 @@ func TestCreate(t *testing.T) {
 
 // Pods of all classes side by side: levels appear with their first pod, get
 // their shares, and go with their last.
-func TestLevels(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t)
+func TestLevels(t *testing.T) { eachDriver(t, keepsLevels) }
+
+func keepsLevels(t *testing.T, d *Driver) {
 	guaranteed := newPod(resources("cpu=1,memory=64Mi", "cpu=1,memory=64Mi"))
 	small, large := newPod(resources("cpu=100m", "")), newPod(resources("cpu=2", ""))
 	none := newPod(resources("", ""))
@@ -169,20 +189,20 @@ func TestLevels(t *testing.T) {
 			t.Errorf("%s of %s: got %s, want %d", file, cgroup, got, want)
 		}
 	}
-	expect(d.level(none), shares[none])
-	expect(d.level(small), together(d.unified, []uint64{shares[small], shares[large]}))
+	expect(d.path(level(none), ""), shares[none])
+	expect(d.path(level(small), ""), together(d.unified, []uint64{shares[small], shares[large]}))
 	if err := d.Remove(string(large.UID)); err != nil {
 		t.Fatal(err)
 	}
-	expect(d.level(small), shares[small])
+	expect(d.path(level(small), ""), shares[small])
 
 	for _, pod := range []*v1.Pod{small, none} {
 		if err := d.Remove(string(pod.UID)); err != nil {
 			t.Fatal(err)
 		}
 		for _, h := range d.hierarchies {
-			if _, err := os.Stat(filepath.Join(h.path, d.level(pod))); err == nil {
-				t.Errorf("%s stays without pods in %s", d.level(pod), h.path)
+			if _, err := os.Stat(filepath.Join(h.path, d.path(level(pod), ""))); err == nil {
+				t.Errorf("%s stays without pods in %s", d.path(level(pod), ""), h.path)
 			}
 		}
 	}
@@ -246,7 +266,7 @@ func TestKillRelay(t *testing.T) {
 	d := newDriver(t)
 	pod := newPod(resources("", ""))
 	create(t, d, pod)
-	dirs := d.dirs(string(pod.UID))
+	dirs := d.dirs(string(pod.UID), "")
 	list := func() []int {
 		pids, err := processes(dirs)
 		if err != nil {
@@ -288,7 +308,7 @@ func TestKillPaused(t *testing.T) {
 	pod := newPod(resources("", ""))
 	create(t, d, pod)
 	cmd := start(t, d, pod, "container", "exec sleep 1000")
-	dir, err := d.dir("freezer", d.Parent(pod)+"/container")
+	dir, err := d.dir("freezer", d.Path(pod)+"/container")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +347,7 @@ func TestKillV2(t *testing.T) {
 		pod := newPod(resources("", ""))
 		create(t, d, pod)
 		cmd := start(t, d, pod, "container", "exec sleep 1000")
-		if err := kill(unified.dirs(string(pod.UID))); err != nil {
+		if err := kill(unified.dirs(string(pod.UID), "")); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		killed(t, cmd)
@@ -358,9 +378,9 @@ func TestRemoveLeftovers(t *testing.T) {
 
 // Levels come and go while pods are made: no Create may fail for it, and no
 // pod may lose its cgroup in any hierarchy.
-func TestConcurrent(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t)
+func TestConcurrent(t *testing.T) { eachDriver(t, sharesLevels) }
+
+func sharesLevels(t *testing.T, d *Driver) {
 	kinds := []v1.ResourceRequirements{
 		resources("", ""), resources("cpu=100m", ""), resources("cpu=1,memory=64Mi", "cpu=1,memory=64Mi"),
 	}
@@ -373,7 +393,7 @@ func TestConcurrent(t *testing.T) {
 					t.Errorf("worker %d, round %d: %v", worker, round, err)
 				}
 				for _, h := range d.hierarchies {
-					if _, err := os.Stat(filepath.Join(h.path, d.Parent(pod))); err != nil {
+					if _, err := os.Stat(filepath.Join(h.path, d.Path(pod))); err != nil {
 						t.Error(err)
 					}
 				}
@@ -387,9 +407,9 @@ func TestConcurrent(t *testing.T) {
 }
 
 // With all pods made at once, the level ends up with the shares of all.
-func TestConcurrentShares(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t)
+func TestConcurrentShares(t *testing.T) { eachDriver(t, weighsTogether) }
+
+func weighsTogether(t *testing.T, d *Driver) {
 	var wg sync.WaitGroup
 	pods := make([]*v1.Pod, 40)
 	for i := range pods {
@@ -406,7 +426,7 @@ func TestConcurrentShares(t *testing.T) {
 		file, each = "cpu.weight", 4
 	}
 	want := together(d.unified, slices.Repeat([]uint64{each}, len(pods)))
-	if got := read(t, d, "cpu", d.level(pods[0]), file); got != fmt.Sprint(want) {
+	if got := read(t, d, "cpu", d.path(level(pods[0]), ""), file); got != fmt.Sprint(want) {
 		t.Errorf("%s: got %s, want %d", file, got, want)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -30,14 +29,18 @@ func (d *Driver) Create(pod *v1.Pod) error {
 	if !isName(string(pod.UID)) {
 		return fmt.Errorf("create cgroup of pod %q: not a name", pod.UID)
 	}
+	create := d.create
+	if d.systemd {
+		create = d.createSlice
+	}
 	var err error
 	for range attempts {
-		if err = d.create(pod); !gone(err) {
+		if err = create(pod); !gone(err) {
 			break
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("create cgroup %s: %w", d.Parent(pod), err)
+		return fmt.Errorf("create cgroup %s: %w", d.Path(pod), err)
 	}
 	return nil
 }
@@ -46,24 +49,28 @@ func (d *Driver) Create(pod *v1.Pod) error {
 // only then sets anything.
 func (d *Driver) create(pod *v1.Pod) error {
 	for _, h := range d.hierarchies {
-		if err := d.mkdir(h, d.Parent(pod)); err != nil {
+		if err := d.mkdir(h, d.Path(pod)); err != nil {
 			return err
 		}
 	}
-	machine := Limits{CPUShares: oci.CPUShares(int64(runtime.NumCPU()) * 1000)}
-	if err := d.set(path.Join("/", d.root), machine); err != nil {
+	if err := d.set(d.path("", ""), machineLimits()); err != nil {
 		return err
 	}
-	if err := d.set(d.Parent(pod), Resources(pod, d.HugePages())); err != nil {
+	if err := d.set(d.Path(pod), Resources(pod, d.HugePages())); err != nil {
 		return err
 	}
-	switch level := d.level(pod); path.Base(level) {
+	switch level(pod) {
 	case bestEffort:
-		return d.set(level, Limits{CPUShares: minShares})
+		return d.set(d.path(bestEffort, ""), Limits{CPUShares: minShares})
 	case burstable:
-		return d.weigh(level)
+		return d.weigh()
 	}
 	return nil
+}
+
+// machineLimits are those of all pods together.
+func machineLimits() Limits {
+	return Limits{CPUShares: oci.CPUShares(int64(runtime.NumCPU()) * 1000)}
 }
 
 // mkdir makes a cgroup in a hierarchy from the top down.
@@ -142,20 +149,20 @@ func (d *Driver) set(cgroup string, limits Limits) error {
 	return nil
 }
 
-// weigh gives a level the share that its pods have together. Others may do
-// the same at the same time, with an older view: so look again after writing,
-// until nothing is to be changed. The last one to write sees all pods.
-func (d *Driver) weigh(level string) error {
+// weigh gives the burstable level the share that its pods have together. Others
+// may do the same at the same time, with an older view: so look again after
+// writing, until nothing is to be changed. The last one to write sees all pods.
+func (d *Driver) weigh() error {
 	file := "cpu.shares"
 	if d.unified {
 		file = "cpu.weight"
 	}
-	dir, err := d.dir("cpu", level)
+	dir, err := d.dir("cpu", d.path(burstable, ""))
 	if err != nil {
 		return err
 	}
 	for range attempts {
-		pods, err := podShares(dir, file)
+		pods, err := d.podShares(dir, file)
 		if err != nil {
 			return err
 		}
@@ -171,15 +178,15 @@ func (d *Driver) weigh(level string) error {
 	return nil
 }
 
-// podShares reads a file of each pod below dir.
-func podShares(dir, file string) ([]uint64, error) {
+// podShares reads a file of each burstable pod, whose cgroups are below dir.
+func (d *Driver) podShares(dir, file string) ([]uint64, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var shares []uint64
 	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), podPrefix) {
+		if _, ok := d.uidOf(burstable, e.Name()); !ok || !e.IsDir() {
 			continue
 		}
 		n, err := readUint(filepath.Join(dir, e.Name()), file)

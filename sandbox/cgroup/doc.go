@@ -16,6 +16,11 @@
 // them ("hybrid"). A pod's cgroup in a hierarchy keeps the levels above it
 // there, while other processes make and remove pods at the same time.
 //
+// With systemd the tree has the same levels, as slices of which the kubelet's
+// systemd driver has the names, and the containers are scopes:
+//
+//	/podrun.slice/podrun-burstable.slice/podrun-burstable-pod<uid>.slice/podrun-<container>.scope
+//
 // The package keeps nothing in memory: every call asks the kernel, and a pod
 // is found by its UID alone. It never touches a cgroup outside its root.
 package cgroup

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/cgroups"
+	sd "github.com/opencontainers/cgroups/systemd"
 	"golang.org/x/sys/unix"
 
 	"podrun/container/oci"
@@ -23,6 +24,7 @@ const mountPoint = "/sys/fs/cgroup"
 type Driver struct {
 	root        string // the name of the cgroup above all pods
 	unified     bool   // cgroup v2 alone
+	systemd     bool   // which makes the cgroups of new pods
 	hierarchies []hierarchy
 }
 
@@ -35,7 +37,8 @@ type hierarchy struct {
 func (h hierarchy) has(controller string) bool { return slices.Contains(h.options, controller) }
 
 // Detect finds the machine's cgroup hierarchies. All pods are put below the
-// cgroup named root; whoever shares a root sees each other's pods.
+// cgroup named root; whoever shares a root sees each other's pods. The driver
+// makes their cgroups itself: see With.
 func Detect(root string) (*Driver, error) {
 	if !isName(root) {
 		return nil, fmt.Errorf("cgroup root %q: not a name", root)
@@ -81,6 +84,36 @@ func hierarchies(mounts []*mountinfo.Info) []hierarchy {
 	}
 	return found
 }
+
+// ErrNoSystemd says that the machine has no systemd that could make cgroups.
+var ErrNoSystemd = errors.New("takes a machine with cgroup v2 and systemd as its init")
+
+// With returns a driver that has systemd make the cgroups of pods, or one that
+// makes them itself. Both find, kill and remove pods of either. Fails with
+// ErrNoSystemd.
+func (d *Driver) With(systemd bool) (*Driver, error) {
+	if systemd && !(d.unified && sd.IsRunningSystemd()) {
+		return nil, ErrNoSystemd
+	}
+	other := *d
+	other.systemd = systemd
+	return &other, nil
+}
+
+// both are the drivers whose pods there may be.
+func (d *Driver) both() []*Driver {
+	own := *d
+	own.systemd = false
+	if !d.unified {
+		return []*Driver{&own}
+	}
+	other := own
+	other.systemd = true
+	return []*Driver{&own, &other}
+}
+
+// Systemd says that systemd makes the cgroups.
+func (d *Driver) Systemd() bool { return d.systemd }
 
 // Unified says that the machine has cgroup v2 and nothing else.
 func (d *Driver) Unified() bool { return d.unified }

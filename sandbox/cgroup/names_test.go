@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,24 +16,57 @@ import (
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	d := &Driver{root: "podrun"}
+	own := &Driver{root: "podrun"}
+	other := &Driver{root: "podrun", systemd: true}
 	for _, test := range []struct {
-		name          string
-		resources     v1.ResourceRequirements
-		parent, slice string
+		name                 string
+		resources            v1.ResourceRequirements
+		path, slices, parent string // the last one for runtimes
 	}{
-		{"guaranteed", resources("cpu=1,memory=1Gi", "cpu=1,memory=1Gi"), "/podrun/pod12-ab", "podrun-pod12_ab.slice"},
-		{"burstable", resources("cpu=1", ""), "/podrun/burstable/pod12-ab", "podrun-burstable-pod12_ab.slice"},
-		{"best effort", resources("", ""), "/podrun/besteffort/pod12-ab", "podrun-besteffort-pod12_ab.slice"},
+		{
+			"guaranteed", resources("cpu=1,memory=1Gi", "cpu=1,memory=1Gi"),
+			"/podrun/pod12-ab", "/podrun.slice/podrun-pod12_ab.slice", "podrun-pod12_ab.slice",
+		},
+		{
+			"burstable", resources("cpu=1", ""), "/podrun/burstable/pod12-ab",
+			"/podrun.slice/podrun-burstable.slice/podrun-burstable-pod12_ab.slice", "podrun-burstable-pod12_ab.slice",
+		},
+		{
+			"best effort", resources("", ""), "/podrun/besteffort/pod12-ab",
+			"/podrun.slice/podrun-besteffort.slice/podrun-besteffort-pod12_ab.slice", "podrun-besteffort-pod12_ab.slice",
+		},
 	} {
 		pod := podOf(test.resources)
 		pod.UID = "12-ab"
-		parent := d.Parent(pod)
-		if parent != test.parent {
-			t.Errorf("%s: parent %s, want %s", test.name, parent, test.parent)
+		for _, name := range []struct{ got, want string }{
+			{own.Path(pod), test.path},
+			{own.Parent(pod), test.path},
+			{own.ContainerPath(pod, "c1"), test.path + "/c1"},
+			{other.Path(pod), test.slices},
+			{other.Parent(pod), test.parent},
+			{other.ContainerPath(pod, "c1"), test.slices + "/podrun-c1.scope"},
+		} {
+			if name.got != name.want {
+				t.Errorf("%s: %s, want %s", test.name, name.got, name.want)
+			}
 		}
-		if got := Slice(parent); got != test.slice {
-			t.Errorf("%s: slice %s, want %s", test.name, got, test.slice)
+		for _, d := range []*Driver{own, other} {
+			uid, ok := d.uidOf(level(pod), path.Base(d.Path(pod)))
+			if !ok || uid != "12-ab" {
+				t.Errorf("%s: UID %s, %v of %s", test.name, uid, ok, d.Path(pod))
+			}
+		}
+	}
+	for d, names := range map[*Driver][]string{
+		own:   {"", "pod", "system", "burstable", "cgroup.procs"},
+		other: {"", "podrun-burstable.slice", "podrun-pod.slice", "podrun-burstable-pod.slice", "podrun-pod1.scope", "pod1", "cgroup.procs"},
+	} {
+		for _, name := range names {
+			for _, level := range levels {
+				if uid, ok := d.uidOf(level, name); ok {
+					t.Errorf("%q on level %q is pod %s", name, level, uid)
+				}
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func (d *Driver) Kill(uid string) error {
 	if !isName(uid) {
 		return fmt.Errorf("kill pod %q: not a name", uid)
 	}
-	if err := d.kill(d.dirs(uid)); err != nil {
+	if err := d.kill(d.dirs(uid, "")); err != nil {
 		return fmt.Errorf("kill pod %q: %w", uid, err)
 	}
 	return nil
@@ -40,11 +39,7 @@ func (d *Driver) KillContainer(uid, container string) error {
 	if !isName(uid) || !isName(container) {
 		return fmt.Errorf("kill container %q of pod %q: not a name", container, uid)
 	}
-	dirs := d.dirs(uid)
-	for i := range dirs {
-		dirs[i] = filepath.Join(dirs[i], container)
-	}
-	if err := d.kill(dirs); err != nil {
+	if err := d.kill(d.dirs(uid, container)); err != nil {
 		return fmt.Errorf("kill container %.12s: %w", container, err)
 	}
 	return nil
@@ -171,15 +166,34 @@ func processes(dirs []string) ([]int, error) {
 
 // Remove kills what is left of a pod's processes and removes its cgroup with
 // all below it from every hierarchy, and then the levels above if they are
-// empty. A pod without a cgroup is removed already.
+// empty, whichever driver made them. A pod without a cgroup is removed already.
 func (d *Driver) Remove(uid string) error {
 	if !isName(uid) {
 		return fmt.Errorf("remove cgroup of pod %q: not a name", uid)
 	}
-	dirs := slices.DeleteFunc(d.dirs(uid), func(dir string) bool {
-		err := unix.Rmdir(dir) // all there is to do when its containers are gone
-		return err == nil || gone(err)
-	})
+	var errs []error
+	for _, d := range d.both() {
+		if d.systemd {
+			errs = append(errs, d.removeSlice(uid))
+		} else {
+			errs = append(errs, d.remove(uid))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// remove is Remove for a pod's cgroups that systemd does not know.
+func (d *Driver) remove(uid string) error {
+	var dirs []string
+	for _, h := range d.hierarchies {
+		for _, level := range levels {
+			dir := filepath.Join(h.path, d.path(level, uid))
+			err := unix.Rmdir(dir) // all there is to do when its containers are gone
+			if err != nil && !gone(err) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
 	if len(dirs) > 0 {
 		if err := d.Kill(uid); err != nil {
 			return err
@@ -199,13 +213,14 @@ func (d *Driver) Remove(uid string) error {
 func (d *Driver) tidy() error {
 	for _, h := range d.hierarchies {
 		for _, level := range slices.Backward(levels) {
-			err := unix.Rmdir(filepath.Join(h.path, d.root, level))
+			dir := d.path(level, "")
+			err := unix.Rmdir(filepath.Join(h.path, dir))
 			if err != nil && !gone(err) && err != unix.EBUSY && err != unix.ENOTEMPTY {
-				return fmt.Errorf("remove cgroup %s: %w", path.Join("/", d.root, level), err)
+				return fmt.Errorf("remove cgroup %s: %w", dir, err)
 			}
 		}
 	}
-	if err := d.weigh(path.Join("/", d.root, burstable)); err != nil && !gone(err) {
+	if err := d.weigh(); err != nil && !gone(err) {
 		return fmt.Errorf("weigh burstable pods: %w", err)
 	}
 	return nil

@@ -5,7 +5,7 @@
 // what is gone belonged to somebody else. It is made of plain lines, one a
 // thing, whose first word is the class:
 //
-//	of the machine        link addr route mount cgroup nft iptables process file
+//	of the machine        link addr route mount cgroup unit nft iptables process file
 //	of a podrun instance  file mount process fd
 //	                      and of its containerd: container task snapshot lease
 //	                      sandbox image content

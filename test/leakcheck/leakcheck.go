@@ -81,11 +81,16 @@ func Settle(ctx context.Context, before Listing, take func(context.Context) (Lis
 }
 
 // Mentioning returns the part of the listing whose lines contain one of words,
-// such as the UIDs of pods.
+// such as the UIDs of pods, also as systemd has them in the names of slices.
 func (l Listing) Mentioning(words ...string) Listing {
 	return l.filter(func(thing string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(thing, w) })
+		return slices.ContainsFunc(words, func(w string) bool { return mentions(thing, w) })
 	})
+}
+
+// mentions says whether text contains a word, or what systemd makes of it.
+func mentions(text, word string) bool {
+	return strings.Contains(text, word) || strings.Contains(text, strings.ReplaceAll(word, "-", "_"))
 }
 
 // Without returns the listing without the given classes.

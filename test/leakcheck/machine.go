@@ -36,12 +36,12 @@ var ours = regexp.MustCompile(`podrun|pod[0-9a-f]{8}[-_][0-9a-f]{4}|[0-9a-f]{64}
 
 // Machine lists what belongs to no instance alone: links, addresses and routes
 // of the host's network namespace, mounts, cgroups of every hierarchy,
-// firewall rules, the processes of container software, and the files in the
+// units of systemd, firewall rules, the processes of container software, and the files in the
 // directories that container tools share.
 func Machine(ctx context.Context) (Listing, error) {
 	l := Listing{}
 	for _, add := range []func(context.Context, Listing) error{
-		addLinks, addRoutes, addMounts, addCgroups, addRules, addRuntimes, addShared,
+		addLinks, addRoutes, addMounts, addCgroups, addUnits, addRules, addRuntimes, addShared,
 	} {
 		if err := add(ctx, l); err != nil {
 			return nil, err
@@ -132,6 +132,26 @@ func addCgroups(_ context.Context, l Listing) error {
 func steady(group string) bool {
 	session := slices.ContainsFunc(churn, func(dir string) bool { return strings.HasPrefix(group, dir+"/") })
 	return group != "" && (!session || ours.MatchString(filepath.Base(group)))
+}
+
+// unitDirs are where systemd keeps the transient units, and what was changed of
+// others until the next boot.
+var unitDirs = []string{"/run/systemd/transient", "/run/systemd/system.control"}
+
+// addUnits lists systemd's units of podrun and of containers.
+func addUnits(_ context.Context, l Listing) error {
+	for _, dir := range unitDirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("list units: %w", err)
+		}
+		for _, e := range entries {
+			if ours.MatchString(e.Name()) {
+				l.addf("unit %s", filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return nil
 }
 
 // addRules lists the rules, chains and tables of nftables and of both kinds of

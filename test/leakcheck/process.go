@@ -26,6 +26,9 @@ type Process struct {
 	Cgroup string   // the first of its cgroups that is not the root
 }
 
+// Of says whether the process is in a cgroup of a pod, by the pod's UID.
+func (p Process) Of(uid string) bool { return mentions(p.Cgroup, uid) }
+
 // Processes lists all processes but kernel threads, zombies (which hold
 // nothing any more) and this one.
 func Processes() ([]Process, error) {

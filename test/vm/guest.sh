@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the machine runs, from the disk that run.sh made: the tests, on cgroup v2 and below systemd.
+# What the machine runs, from the disk that run.sh made: the tests, on cgroup v2, with both drivers.
 # It is a service as any, so that a cgroup of systemd's is what podrun is called from.
 set -u
 cd /tests
@@ -15,5 +15,8 @@ run() { # DIR, what to run of it
 }
 run sandbox/cgroup .
 run container/stack Cgroup
-run test "$(cat select)"
+for driver in $(cat drivers); do
+	echo "guest: with the driver $driver"
+	PODRUN_CGROUP_DRIVER=$driver run test "$(cat select)"
+done
 exit "$failed"

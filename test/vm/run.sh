@@ -3,7 +3,8 @@
 # The console of the machine is in test/vm/out/console.log. No hardware helps it: it is slow.
 #
 #   VM_RUN      which tests of ./test, as for go test -run; those of cgroups when it is not set
-#   VM_TIMEOUT  when to turn the machine off, as for timeout(1); 30m when it is not set
+#   VM_DRIVERS  with which cgroup drivers; with both when it is not set
+#   VM_TIMEOUT  when to turn the machine off, as for timeout(1); 60m when it is not set
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,6 +24,7 @@ done
 go build -o "$payload/fs/probe" ./test/probe
 cp -r podrun examples test/vm/guest.sh "$payload/fs"
 printf '%s\n' "${VM_RUN:-$select}" >"$payload/fs/select"
+printf '%s\n' "${VM_DRIVERS:-cgroupfs systemd}" >"$payload/fs/drivers"
 mkfs.ext4 -q -F -d "$payload/fs" "$payload/img" 1G
 
 machine=(
@@ -34,7 +36,7 @@ machine=(
 	-drive "file=$payload/img,if=virtio,format=raw,snapshot=on"
 	-serial "file:$out/console.log" -serial stdio
 )
-timeout --foreground --kill-after=10s "${VM_TIMEOUT:-30m}" \
+timeout --foreground --kill-after=10s "${VM_TIMEOUT:-60m}" \
 	nice -n 10 qemu-system-x86_64 "${machine[@]}" </dev/null | tee "$out/test.log"
 tail -n 1 "$out/test.log" | grep -q -x 'guest: success 0' || {
 	echo "run: the tests failed, or the machine did: see $out/console.log" >&2
