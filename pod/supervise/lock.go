@@ -23,10 +23,14 @@ const lockFile = "lock"
 // is made when it is not there. It does not wait: ErrOwned says that somebody
 // else is.
 func Acquire(dir string) (*Lock, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("lock pod: %w", err)
+	var file *os.File
+	var err error
+	for range attempts {
+		// The owner of a pod that is removed takes the directory away last of all.
+		if file, err = open(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
-	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock pod: %w", err)
 	}
@@ -39,6 +43,17 @@ func Acquire(dir string) (*Lock, error) {
 		return nil, fmt.Errorf("lock pod: %w", err)
 	}
 	return &Lock{file: file}, nil
+}
+
+// attempts bounds how often a directory is made that somebody else removes again.
+const attempts = 100
+
+// open opens the file in the directory of a pod that is to be locked.
+func open(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 }
 
 // Release gives the pod up.

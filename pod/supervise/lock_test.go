@@ -38,3 +38,31 @@ func TestLock(t *testing.T) {
 	}
 	again.Release()
 }
+
+// A pod's directory goes while somebody is about to lock it: that is no error.
+func TestLockOfRemoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "pods", "pod")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.RemoveAll(dir)
+			}
+		}
+	}()
+	for range 5000 {
+		lock, err := Acquire(dir)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		lock.Release()
+	}
+	close(stop)
+	<-stopped
+}
