@@ -99,12 +99,18 @@ func initialization(pod *v1.Pod, obs *Observed, s *v1.PodStatus) v1.PodCondition
 	switch {
 	case s.Phase == v1.PodSucceeded:
 		c.Reason = "PodCompleted"
-	case len(incomplete) > 0 && !obs.initialized(pod):
+	case len(incomplete) > 0 && !begun(pod, obs):
 		c.Status = v1.ConditionFalse
 		c.Reason = "ContainersNotInitialized"
 		c.Message = fmt.Sprintf("containers with incomplete status: %s", incomplete)
 	}
 	return c
+}
+
+// begun says whether an app container was ever started: the pod counts as
+// initialized from then on, also while a new sandbox runs its init containers.
+func begun(pod *v1.Pod, obs *Observed) bool {
+	return slices.ContainsFunc(Members(pod), func(m Member) bool { return m.Role == App && obs.startedOnce(pod, m) })
 }
 
 // restarting says whether containers of an earlier run are still to begin anew.

@@ -53,3 +53,25 @@ func TestConditionTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestStaysInitialized: once an app container has started, init containers that run
+// once more, in a new sandbox, make no difference; before that they do.
+func TestStaysInitialized(t *testing.T) {
+	t.Parallel()
+	pod := withInits(newPod(v1.RestartPolicyAlways, "a"))
+	anew := Sandbox{State: SandboxReady, StartedAt: at(-1)}
+	for name, test := range map[string]struct {
+		have []Container
+		want v1.ConditionStatus
+	}{
+		"the app had run":     {[]Container{exited("i", 0, 0, -80, 0), exited("s", 0, 143, -2, 0), exited("a", 0, 143, -2, 0)}, v1.ConditionTrue},
+		"the app had not run": {[]Container{exited("i", 0, 0, -80, 0), exited("s", 0, 143, -2, 0)}, v1.ConditionFalse},
+	} {
+		status := Of(pod, Observed{Sandbox: anew, Containers: test.have}, at(0))
+		for _, c := range status.Conditions {
+			if c.Type == v1.PodInitialized && c.Status != test.want {
+				t.Errorf("%s: %s, %s", name, c.Status, c.Message)
+			}
+		}
+	}
+}

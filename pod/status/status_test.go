@@ -193,7 +193,7 @@ var situations = []struct {
 		want: "Succeeded 0/2 Completed 0", state: "Completed:0 Error:137 Completed:0"},
 	{name: "init, again in a new sandbox", pod: withInits(newPod(v1.RestartPolicyAlways, "a")), sandbox: Sandbox{State: SandboxReady, StartedAt: at(-1)},
 		have: []Container{exited("i", 0, 0, -80, 0), exited("s", 0, 143, -2, 0), exited("a", 0, 143, -2, 0)},
-		want: "Pending 0/2 Init:0/2 0", state: "PodInitializing/Completed:0 Error:143 Error:143"},
+		want: "Pending 0/2 Error 0", state: "PodInitializing/Completed:0 Error:143 Error:143"},
 	{name: "the deadline was exceeded", pod: newPod(v1.RestartPolicyAlways, "a"), sandbox: ready, have: []Container{exited("a", 0, 143, -1, 0)},
 		end: End{Reason: ReasonDeadlineExceeded, Message: "too long"}, want: "Failed 0/1 Error 0", state: "Error:143"},
 	{name: "the deadline was exceeded before it started", pod: newPod(v1.RestartPolicyAlways, "a"), sandbox: stopped,
