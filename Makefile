@@ -2,7 +2,7 @@
 #
 #   make          ./podrun: one static file that carries containerd, runc and the CNI plugins with it
 #   make test     all tests, on pods that really run; needs root
-#   make test-v2  those that cgroups matter to, in a virtual machine with systemd and cgroup v2
+#   make test-v2  those that cgroups or SELinux matter to, in a virtual machine with systemd and cgroup v2
 #   make lint     formatting, vet, static analysis
 #   make bench    how fast it is; PODMAN=1 installs Debian's podman and measures beside it
 #   make demo     a pod from a manifest to nothing left of it; needs root
@@ -49,8 +49,9 @@ test-v2: root podrun
 	@$(packages) $(machine)
 	@$(MAKE) --no-print-directory test/vm/out/root.img
 	test/vm/run.sh
+	test/vm/run.sh selinux
 
-test/vm/out/root.img: test/vm/image.sh test/vm/guest.service
+test/vm/out/root.img: test/vm/image.sh test/vm/guest.service test/vm/container.cil
 	test/vm/image.sh $(@D)
 
 lint:

@@ -29,6 +29,9 @@ func AppArmor() bool { return hostapparmor.HostSupports() }
 // that the security context names, and devices.
 func (s *Store) confine(in *oci.Input) error {
 	var err error
+	if in.SELinux, err = Labels(in.Pod, in.Container); err != nil {
+		return err
+	}
 	if oci.Privileged(in.Container) {
 		if in.Devices, err = hostoci.HostDevices(); err != nil {
 			return fmt.Errorf("list devices: %w", err)

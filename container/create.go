@@ -79,15 +79,18 @@ func (s *Store) create(ctx context.Context, options CreateOptions) error {
 		return err
 	}
 	step("register")
-	err = s.createTask(ctx, options, rootfs)
+	err = s.createTask(ctx, options, Labelled(rootfs, spec.Runtime.Linux.MountLabel), spec.Runtime.Linux.MountLabel)
 	step("create task")
 	return s.recordStartError(ctx, id, err)
 }
 
-func (s *Store) createTask(ctx context.Context, options CreateOptions, rootfs []mount.Mount) (err error) {
+func (s *Store) createTask(ctx context.Context, options CreateOptions, rootfs []mount.Mount, fileLabel string) (err error) {
 	streams := IO{Stdout: options.Stdout, Stderr: options.Stderr, Terminal: options.Container.TTY}
 	if options.Container.Stdin {
 		if streams.Stdin, err = makeInput(options.Dir, options.Container.Name); err != nil {
+			return err
+		}
+		if err = relabel(fileLabel, streams.Stdin); err != nil {
 			return err
 		}
 	}
@@ -158,6 +161,9 @@ func (s *Store) spec(options CreateOptions, rootfs []mount.Mount) (Spec, error) 
 		Machine:   s.config.Machine,
 	}
 	if err := s.confine(&input); err != nil {
+		return Spec{}, err
+	}
+	if err := options.relabel(input.SELinux.Files); err != nil {
 		return Spec{}, err
 	}
 	runtimeSpec, err := oci.Spec(input)

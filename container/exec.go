@@ -117,6 +117,9 @@ func (s *Store) newProcess(ctx context.Context, id string, exec Exec, stdin *inp
 	if err := os.MkdirAll(exec.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := inherit(runtimeSpec.Linux.MountLabel, exec.Dir); err != nil {
+		return nil, err
+	}
 	spec, err := processSpec(runtimeSpec.Process, exec, fmt.Sprintf("/proc/%d/root", task.Pid()))
 	if err != nil {
 		return nil, err

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"podrun/container"
 	"podrun/container/image"
 	"podrun/container/stack"
 	"podrun/sandbox/network"
@@ -30,6 +32,7 @@ func Examine(ctx context.Context, config Config) []Finding {
 		examineUser(),
 		examineKernel(),
 		examineCgroups(config),
+		examineSecurity(),
 		examineOverlay(),
 		examineContainerd(status, err),
 		examineProgram("runc", status.Bundled, []string{"runc"}, "install runc 1.3.3 or newer"),
@@ -80,6 +83,19 @@ func examineCgroups(config Config) Finding {
 		by = ", made by systemd"
 	}
 	return Finding{Name: "cgroups", Detail: version + by}
+}
+
+// examineSecurity tells what security contexts can ask for. Each of it is well: a
+// pod that asks for more is refused.
+func examineSecurity() Finding {
+	parts := []string{"seccomp"}
+	for name, has := range map[string]bool{"AppArmor": container.AppArmor(), "SELinux": container.SELinux()} {
+		if has {
+			parts = append(parts, name)
+		}
+	}
+	slices.Sort(parts[1:])
+	return Finding{Name: "security", Detail: strings.Join(parts, ", ")}
 }
 
 func examineOverlay() Finding {

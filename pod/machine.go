@@ -22,6 +22,7 @@ import (
 func Machine() *manifest.Machine {
 	return &manifest.Machine{
 		AppArmor: container.AppArmor(),
+		SELinux:  container.SELinux,
 		Runtimes: container.Runtimes,
 		HugePages: func() (resources []string) {
 			cgroups, err := cgroup.Detect(cgroupRoot)

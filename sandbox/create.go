@@ -181,7 +181,11 @@ func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.M
 			return err
 		}},
 		{"make pause root filesystem", func(ctx context.Context, sb *Sandbox) (err error) {
-			rootfs, err = s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
+			if rootfs, err = s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause); err != nil {
+				return err
+			}
+			labels, err := container.Labels(sb.Pod, nil)
+			rootfs = container.Labelled(rootfs, labels.Files)
 			return err
 		}},
 		{"group containers", func(ctx context.Context, sb *Sandbox) error {

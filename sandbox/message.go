@@ -42,7 +42,7 @@ func (s *Store) MakeMessage(uid string, c *v1.Container, attempt int) ([]oci.Mou
 	if err != nil {
 		return nil, fmt.Errorf("make termination message: %w", err)
 	}
-	return []oci.Mount{{Source: name, Destination: c.TerminationMessagePath}}, nil
+	return []oci.Mount{{Source: name, Destination: c.TerminationMessagePath, Relabel: true}}, nil
 }
 
 // ReadMessage returns the end of the termination message that an instance left,

@@ -53,12 +53,17 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 	if err != nil {
 		return err
 	}
+	labels, err := container.Labels(pod, nil)
+	if err != nil {
+		return err
+	}
 	runtimeSpec, err := oci.PauseSpec(oci.PauseInput{
 		ID:      container.ID(string(pod.UID), "", 0),
 		Pod:     pod,
 		Image:   pause.Config,
 		Shared:  shared,
 		Machine: s.config.Machine,
+		SELinux: labels,
 	})
 	if err != nil {
 		return fmt.Errorf("build runtime spec of the sandbox: %w", err)
@@ -197,7 +202,7 @@ func (s *Store) shared(pod *v1.Pod, cgroups *cgroup.Driver) (container.Shared, e
 		Annotations:  map[string]string{"io.containerd.runc.v2.group": container.ID(uid, "", 0)},
 	}
 	for _, m := range files.Mounts(s.filesSpec(pod)) {
-		shared.Mounts = append(shared.Mounts, oci.Mount{Source: m.Source, Destination: m.Destination, ReadOnly: m.ReadOnly, Options: m.Options, WithRoot: m.WithRoot})
+		shared.Mounts = append(shared.Mounts, oci.Mount{Source: m.Source, Destination: m.Destination, ReadOnly: m.ReadOnly, Options: m.Options, WithRoot: m.WithRoot, Relabel: m.Own})
 	}
 	if !pod.Spec.HostNetwork {
 		shared.NetNS = network.NetNSPath(s.config.RunDir, uid)

@@ -33,6 +33,7 @@ var core = []struct {
 	{"runs as nobody but root", nonRoot},
 	{"confinement", confinement},
 	{"privileged", privileged},
+	{"SELinux", withSELinux},
 	{"seccomp profile of the machine", localhostSeccomp},
 	{"sysctls", sysctls},
 	{"runtimes", runtimes},

@@ -27,6 +27,8 @@ type Mount struct {
 	Options []string
 	// WithRoot says that it is read-only when the root filesystem is.
 	WithRoot bool
+	// Relabel says that the files are the pod's own, and get its SELinux label.
+	Relabel bool
 }
 
 const shm = "/dev/shm"

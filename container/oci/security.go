@@ -54,6 +54,7 @@ func secure(s *specs.Spec, in Input) error {
 	sc := securityContext(in.Container)
 	s.Root.Readonly = isTrue(sc.ReadOnlyRootFilesystem)
 	s.Process.NoNewPrivileges = sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation
+	s.Linux.MountLabel = in.SELinux.Files
 	if isTrue(sc.Privileged) {
 		s.Process.Capabilities = grant(in.Machine.Capabilities)
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
@@ -63,6 +64,7 @@ func secure(s *specs.Spec, in Input) error {
 	}
 	s.Process.Capabilities = grant(granted(sc.Capabilities, in.Machine.Capabilities))
 	s.Process.ApparmorProfile = in.AppArmor
+	s.Process.SelinuxLabel = in.SELinux.Process
 	if sc.ProcMount != nil && *sc.ProcMount == v1.UnmaskedProcMount {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 	}
@@ -175,6 +177,19 @@ func runtimeDefault(s *specs.Spec, machine Machine) *specs.LinuxSeccomp {
 // it then has the runtime's default where the machine has AppArmor.
 func AppArmor(pod *v1.Pod, c *v1.Container) *v1.AppArmorProfile {
 	return effective(securityContext(c).AppArmorProfile, podSecurityContext(pod).AppArmorProfile)
+}
+
+// SELinux is what a container asks of SELinux, or a pod's sandbox with none; nil for
+// nothing.
+func SELinux(pod *v1.Pod, c *v1.Container) *v1.SELinuxOptions {
+	options := podSecurityContext(pod).SELinuxOptions
+	if c != nil {
+		options = effective(securityContext(c).SELinuxOptions, options)
+	}
+	if options == nil || *options == (v1.SELinuxOptions{}) {
+		return nil
+	}
+	return options
 }
 
 // sysctls are those of a pod's namespaces: its own, and CRI's for a network of

@@ -83,8 +83,16 @@ type Input struct {
 	// AppArmor is the name of the AppArmor profile, which is loaded; empty for
 	// none. A privileged container is not given one.
 	AppArmor string
+	// SELinux are the labels that a container is given, empty for none.
+	SELinux Labels
 	// Devices are all of the machine's, for a privileged container.
 	Devices []specs.LinuxDevice
+}
+
+// Labels are SELinux labels, such as "system_u:system_r:container_t:s0:c1,c2".
+type Labels struct {
+	Process string // of a process; a privileged one goes without
+	Files   string // of the files that it may use
 }
 
 // PauseInput is what the spec of a pod's pause container is made from.
@@ -94,6 +102,7 @@ type PauseInput struct {
 	Image   imagespec.ImageConfig
 	Shared  Shared
 	Machine Machine
+	SELinux Labels
 }
 
 // ErrNoCommand says that neither the container nor its image has a command.
@@ -178,12 +187,14 @@ func PauseSpec(in PauseInput) (*specs.Spec, error) {
 	s.Process.OOMScoreAdj = in.Machine.raise(pauseOOMScoreAdj)
 	s.Mounts = pauseMounts(in.Pod, in.Shared.Mounts)
 	s.Linux.Namespaces = namespaces
+	s.Linux.MountLabel = in.SELinux.Files
 	s.Linux.Resources.CPU = &specs.LinuxCPU{Shares: new(uint64(minShares))}
 	s.Linux.Sysctl = sysctls(in.Pod)
 	if !in.Pod.Spec.HostNetwork {
 		s.Hostname = in.Shared.Hostname
 	}
 	if !privilegedPod(in.Pod) {
+		s.Process.SelinuxLabel = in.SELinux.Process
 		s.Linux.Seccomp = runtimeDefault(s, in.Machine)
 		s.Linux.Seccomp.Architectures = s.Linux.Seccomp.Architectures[:min(1, len(s.Linux.Seccomp.Architectures))] // the machine's own
 	}

@@ -64,6 +64,8 @@ func resources(requests, limits string) v1.ResourceRequirements {
 	return v1.ResourceRequirements{Requests: list(requests), Limits: list(limits)}
 }
 
+var labels = Labels{Process: "system_u:system_r:container_t:s0:c1,c2", Files: "system_u:object_r:container_file_t:s0:c1,c2"}
+
 // input is a container that says nothing, on a machine that has everything.
 func input() Input {
 	pod := &v1.Pod{Spec: v1.PodSpec{Containers: []v1.Container{{Name: "web"}}}}
@@ -170,6 +172,7 @@ func TestSpec(t *testing.T) {
 			}
 			in.Machine.CgroupV2 = true
 			in.Devices = []specs.LinuxDevice{{Path: "/dev/sda", Type: "b", Major: 8}}
+			in.SELinux = labels
 		},
 		"confined": func(in *Input) {
 			in.Pod.Spec.SecurityContext = &v1.PodSecurityContext{
@@ -183,6 +186,7 @@ func TestSpec(t *testing.T) {
 			}
 			in.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActLog}
 			in.AppArmor = "podrun-default"
+			in.SELinux = labels
 			in.Shared.Mounts[1].WithRoot, in.Shared.Mounts[2].WithRoot = true, true
 		},
 		"unconfined": func(in *Input) {
@@ -221,9 +225,11 @@ func TestPauseSpec(t *testing.T) {
 					{Name: "net.ipv4.ping_group_range", Value: "0 0"}, {Name: "kernel/shm_rmid_forced", Value: "1"},
 				},
 			}
+			in.SELinux = labels
 		},
 		"privileged": func(in *PauseInput) {
 			in.Pod.Spec.InitContainers = []v1.Container{{Name: "i", SecurityContext: &v1.SecurityContext{Privileged: new(true)}}}
+			in.SELinux = labels
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

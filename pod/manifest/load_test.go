@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // machine has no more than each one does.
 var machine = &Machine{
+	SELinux:       func() bool { return false },
 	Runtimes:      func() []string { return []string{"crun", "runc"} },
 	HugePages:     func() []string { return []string{"hugepages-2Mi"} },
 	UnsafeSysctls: []string{"net.*", "vm.*"},

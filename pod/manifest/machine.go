@@ -15,7 +15,8 @@ import (
 // Machine is what a pod may ask of a machine, and not every machine has or
 // gives.
 type Machine struct {
-	AppArmor bool // the kernel enforces it
+	AppArmor bool        // the kernel enforces it
+	SELinux  func() bool // likewise; asked when it is needed
 	// Runtimes are the names that runtimeClassName may have, and HugePages the
 	// resources of huge pages that can be limited, such as hugepages-2Mi. They
 	// are asked for when they are needed.
@@ -30,6 +31,7 @@ func (d *decoder) fits(doc document, pod *v1.Pod) {
 	sc := field.NewPath("spec", "securityContext")
 	if context := pod.Spec.SecurityContext; context != nil {
 		d.appArmor(doc, context.AppArmorProfile, sc.Child("appArmorProfile"))
+		d.seLinux(doc, context.SELinuxOptions, sc.Child("seLinuxOptions"))
 		for i, sysctl := range context.Sysctls {
 			if why := forbidden(oci.SysctlName(sysctl.Name), d.machine.UnsafeSysctls); why != "" {
 				d.condition(doc, sc.Child("sysctls").Index(i).Child("name"), why)
@@ -45,6 +47,7 @@ func (d *decoder) fits(doc document, pod *v1.Pod) {
 	eachContainer(&pod.Spec, func(path *field.Path, c *v1.Container) {
 		if context := c.SecurityContext; context != nil {
 			d.appArmor(doc, context.AppArmorProfile, path.Child("securityContext", "appArmorProfile"))
+			d.seLinux(doc, context.SELinuxOptions, path.Child("securityContext", "seLinuxOptions"))
 		}
 	})
 }
@@ -52,6 +55,12 @@ func (d *decoder) fits(doc document, pod *v1.Pod) {
 func (d *decoder) appArmor(doc document, profile *v1.AppArmorProfile, at *field.Path) {
 	if profile != nil && profile.Type != v1.AppArmorProfileTypeUnconfined && !d.machine.AppArmor {
 		d.condition(doc, at, "cannot enforce AppArmor: it is not enabled on this machine")
+	}
+}
+
+func (d *decoder) seLinux(doc document, options *v1.SELinuxOptions, at *field.Path) {
+	if options != nil && *options != (v1.SELinuxOptions{}) && !d.machine.SELinux() {
+		d.condition(doc, at, "cannot enforce SELinux: it is not enabled on this machine, or its policy does not know containers")
 	}
 }
 

@@ -128,7 +128,7 @@ var verdicts = map[string]rule{
 
 	"PodOS.name": h("").only("linux").otherwise(Refused, "podrun runs Linux containers"),
 
-	"PodSecurityContext.seLinuxOptions":           soon("").but("{}"),
+	"PodSecurityContext.seLinuxOptions":           h("refused on a machine without SELinux"),
 	"PodSecurityContext.windowsOptions":           r("podrun runs Linux containers"),
 	"PodSecurityContext.runAsUser":                h(""),
 	"PodSecurityContext.runAsGroup":               h(""),
@@ -271,7 +271,7 @@ var verdicts = map[string]rule{
 
 	"SecurityContext.capabilities":             h("see Capabilities"),
 	"SecurityContext.privileged":               h(""),
-	"SecurityContext.seLinuxOptions":           soon("").but("{}"),
+	"SecurityContext.seLinuxOptions":           h("refused on a machine without SELinux"),
 	"SecurityContext.windowsOptions":           r("podrun runs Linux containers"),
 	"SecurityContext.runAsUser":                h(""),
 	"SecurityContext.runAsGroup":               h(""),

@@ -106,7 +106,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, table)
 		}
 	}
-	for _, not := range []string{"nodeSelector", "gitRepo", "generateName", "### SELinuxOptions"} {
+	for _, not := range []string{"nodeSelector", "gitRepo", "generateName", "hostUsers"} {
 		if strings.Contains(table, not) {
 			t.Errorf("%q is in\n%s", not, table)
 		}

@@ -40,6 +40,7 @@ type Mount struct {
 	ReadOnly    bool
 	Options     []string // more mount options
 	WithRoot    bool     // read-only when the container's root filesystem is
+	Own         bool     // the pod's alone
 }
 
 // Mounts lists what each container of the pod gets. A container that mounts a
@@ -50,10 +51,10 @@ func Mounts(spec Spec) []Mount {
 		shm = hostShm
 	}
 	return []Mount{
-		{Source: filepath.Join(spec.Dir, hostsName), Destination: "/etc/hosts"},
-		{Source: filepath.Join(spec.Dir, hostnameName), Destination: "/etc/hostname", WithRoot: true},
-		{Source: filepath.Join(spec.Dir, resolvConfName), Destination: "/etc/resolv.conf", WithRoot: true},
-		{Source: shm, Destination: hostShm, Options: []string{"nosuid", "nodev", "noexec"}},
+		{Source: filepath.Join(spec.Dir, hostsName), Destination: "/etc/hosts", Own: true},
+		{Source: filepath.Join(spec.Dir, hostnameName), Destination: "/etc/hostname", WithRoot: true, Own: true},
+		{Source: filepath.Join(spec.Dir, resolvConfName), Destination: "/etc/resolv.conf", WithRoot: true, Own: true},
+		{Source: shm, Destination: hostShm, Options: []string{"nosuid", "nodev", "noexec"}, Own: shm != hostShm},
 	}
 }
 

@@ -30,7 +30,7 @@ func setupClaim(in Input, source *v1.PersistentVolumeClaimVolumeSource) (Volume,
 	if err := openToAll(path); err != nil {
 		return Volume{}, err
 	}
-	return Volume{Path: path, ReadOnly: source.ReadOnly}, giveClaim(in, source, path)
+	return Volume{Path: path, ReadOnly: source.ReadOnly, Own: true}, giveClaim(in, source, path)
 }
 
 // giveClaim gives all that is in a claim to the pod's group for volumes, once

@@ -36,7 +36,7 @@ func Mounts(spec *v1.Container, dir string, volumes map[string]Volume) ([]oci.Mo
 				return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", m.Name, spec.Name, err)
 			}
 		}
-		mount := oci.Mount{Source: source, Destination: m.MountPath, ReadOnly: m.ReadOnly || vol.ReadOnly}
+		mount := oci.Mount{Source: source, Destination: m.MountPath, ReadOnly: m.ReadOnly || vol.ReadOnly, Relabel: vol.Own}
 		if err := adjust(&mount, m); err != nil {
 			return nil, err
 		}

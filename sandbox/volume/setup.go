@@ -31,6 +31,7 @@ type Input struct {
 type Volume struct {
 	Path     string
 	ReadOnly bool         // whatever a mount asks for
+	Own      bool         // made for pods, with files that can be given their SELinux label
 	expected expectedType // of a hostPath
 }
 
@@ -84,7 +85,7 @@ func Update(ctx context.Context, in Input) error {
 func setup(in Input, vol *v1.Volume) (Volume, error) {
 	if from, ok := sourcesOf(vol); ok {
 		path := filepath.Join(in.Dir, "kubernetes.io~"+from.plugin, vol.Name)
-		return Volume{Path: path, ReadOnly: true}, setupFiles(path, in, from)
+		return Volume{Path: path, ReadOnly: true, Own: true}, setupFiles(path, in, from)
 	}
 	switch {
 	case vol.EmptyDir != nil && helper.IsHugePageMedium(vol.EmptyDir.Medium):
@@ -92,7 +93,7 @@ func setup(in Input, vol *v1.Volume) (Volume, error) {
 		return Volume{Path: path}, setupHugePages(path, in.Pod, vol.EmptyDir.Medium)
 	case vol.EmptyDir != nil:
 		path := emptyDirPath(in.Dir, vol.Name)
-		return Volume{Path: path}, setupEmptyDir(path, in.Pod, vol.EmptyDir)
+		return Volume{Path: path, Own: true}, setupEmptyDir(path, in.Pod, vol.EmptyDir)
 	case vol.HostPath != nil:
 		return setupHostPath(vol.HostPath)
 	case vol.Image != nil:

@@ -10,6 +10,7 @@ suite=bookworm
 packages=(
 	systemd-sysv udev dbus linux-image-cloud-amd64 initramfs-tools # what makes it a machine
 	iproute2 iptables nftables busybox-static crun                 # what the tests use
+	selinux-policy-default                                         # which counts when the kernel is told so
 )
 
 mkdir -p "$dir"
@@ -31,6 +32,12 @@ chroot "$root/fs" systemctl --quiet enable guest.service
 chroot "$root/fs" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
 	e2scrub_all.timer fstrim.timer systemd-tmpfiles-clean.timer getty.target systemd-timesyncd.service
 echo vm >"$root/fs/etc/hostname"
+
+# Debian's policy says how containers are labelled, and does not have the labels.
+printf 'SELINUX=permissive\nSELINUXTYPE=default\n' >"$root/fs/etc/selinux/config"
+cp "$here/container.cil" "$root/fs/tmp"
+chroot "$root/fs" semodule --noreload --install /tmp/container.cil
+rm "$root/fs/tmp/container.cil"
 rm -rf "$root/fs/var/cache/apt" "$root/fs/var/lib/apt/lists" "$root/fs/boot"
 
 mkfs.ext4 -q -F -E lazy_itable_init=1 -d "$root/fs" "$root/img" 6G

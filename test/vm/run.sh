@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make test-v2: the tests of what cgroups have to do with, in a machine with systemd and cgroup v2.
+# make test-v2: the tests of what cgroups have to do with, in a machine with systemd and cgroup v2;
+# with the argument selinux, those of SELinux, in that machine with SELinux.
 # The console of the machine is in test/vm/out/console.log. No hardware helps it: it is slow.
 #
 #   VM_RUN      which tests of ./test, as for go test -run; those of cgroups when it is not set
@@ -12,6 +13,14 @@ out=test/vm/out
 packages=(sandbox/cgroup container/stack test)
 core='limits|resources of the pod|says out of memory|shows stats|removed in every phase'
 select="TestCore$/^(${core// /_})$|TestLeavesTheCaller|TestTakeover"
+drivers='cgroupfs systemd'
+options=
+if [ "${1:-}" = selinux ]; then
+	packages=(test)
+	select='TestCore$/^SELinux$'
+	drivers=systemd
+	options=security=selinux
+fi
 
 payload=$(mktemp -d "$out/payload.XXXXXX")
 trap 'rm -rf "$payload"' EXIT
@@ -24,14 +33,14 @@ done
 go build -o "$payload/fs/probe" ./test/probe
 cp -r podrun examples test/vm/guest.sh "$payload/fs"
 printf '%s\n' "${VM_RUN:-$select}" >"$payload/fs/select"
-printf '%s\n' "${VM_DRIVERS:-cgroupfs systemd}" >"$payload/fs/drivers"
+printf '%s\n' "${VM_DRIVERS:-$drivers}" >"$payload/fs/drivers"
 mkfs.ext4 -q -F -d "$payload/fs" "$payload/img" 1G
 
 machine=(
 	-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 4G
 	-display none -no-reboot -nic none
 	-kernel "$out/vmlinuz" -initrd "$out/initrd.img"
-	-append 'root=/dev/vda rw console=ttyS0 quiet mitigations=off tsc=reliable no5lvl panic=-1'
+	-append "root=/dev/vda rw console=ttyS0 quiet mitigations=off tsc=reliable no5lvl panic=-1 $options"
 	-drive "file=$out/root.img,if=virtio,format=raw,snapshot=on"
 	-drive "file=$payload/img,if=virtio,format=raw,snapshot=on"
 	-serial "file:$out/console.log" -serial stdio
