@@ -61,6 +61,7 @@ var core = []struct {
 	{"readiness follows", readinessFollows},
 	{"liveness restarts", livenessRestarts},
 	{"startup holds back", startupHoldsBack},
+	{"probes are cut short", probesAreCutShort},
 	{"probes reach ports", probesReachPorts},
 	{"postStart comes first", postStartComesFirst},
 	{"preStop comes first", preStopComesFirst},

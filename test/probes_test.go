@@ -11,6 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"podrun/test/leakcheck"
 )
 
 // condition returns a condition of a pod.
@@ -133,6 +135,44 @@ spec:
 	pod = in.phase(t, "startup", corev1.PodFailed)
 	if a := container(t, pod, "a"); a.State.Terminated == nil || a.State.Terminated.ExitCode != 137 || a.RestartCount != 0 {
 		t.Errorf("container a: %+v", a)
+	}
+}
+
+// probesAreCutShort: a probe that hangs has failed when its time is over, and its
+// process is ended before the next one begins.
+func probesAreCutShort(t *testing.T, in *instance) {
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: hanging}
+spec:
+  volumes: [{name: v}]
+  containers:
+  - {name: a, image: BUSYBOX, command: [sleep, "1000"], volumeMounts: [{name: v, mountPath: /v}],
+     readinessProbe: {exec: {command: [sh, -c, "echo >> /v/begun; exec sleep 2000"]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1}}
+`)
+	eventually(t, 30*time.Second, func() error {
+		if n := strings.Count(in.run(t, "exec", "hanging", "--", "cat", "/v/begun").stdout, "\n"); n < 4 {
+			return fmt.Errorf("only %d probes have begun", n)
+		}
+		return nil
+	})
+	all, err := leakcheck.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = slices.DeleteFunc(all, func(p leakcheck.Process) bool {
+		return !p.Of(string(pod.UID)) || !slices.Equal(p.Args, []string{"sleep", "2000"})
+	})
+	if len(all) > 1 {
+		t.Errorf("more than one probe runs: %v", all)
+	}
+	pod = in.pod(t, "hanging")
+	if a := container(t, pod, "a"); a.State.Running == nil || a.RestartCount != 0 || a.Ready {
+		t.Errorf("container a: %+v", a)
+	}
+	if said := in.ok(t, "events", "hanging"); !strings.Contains(said, "Readiness probe failed: command timed out: ") {
+		t.Errorf("events are\n%s", said)
 	}
 }
 
