@@ -14,16 +14,18 @@ import (
 )
 
 // An interrupt ends an attached pod gracefully, and what it prints at its end is
-// seen; a second interrupt ends it at once.
+// seen; a second interrupt ends it at once. With --rm it is gone then.
 func interruptedUp(t *testing.T, in *instance) {
 	for name, test := range map[string]struct {
 		args    string
+		remove  bool
 		signals int
 		code    int
 		last    string
 	}{
-		"graceful": {`-report, "-term-code=7", -wait=-1s`, 1, 7, "got SIGTERM"},
-		"at-once":  {"-report, -ignore-term, -wait=-1s", 2, 137, "ignored SIGTERM"},
+		"graceful": {`-report, "-term-code=7", -wait=-1s`, false, 1, 7, "got SIGTERM"},
+		"at-once":  {"-report, -ignore-term, -wait=-1s", false, 2, 137, "ignored SIGTERM"},
+		"removed":  {`-report, "-term-code=7", -wait=-1s`, true, 1, 7, "got SIGTERM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,7 +38,7 @@ spec:
   containers: [{name: a, image: PROBE, args: [` + test.args + `]}]
 `)
 			in.later(t, text)
-			cmd := in.command(t.Context(), "up", "--attach", "--progress", "none", "-")
+			cmd := in.command(t.Context(), "up", "--attach", fmt.Sprintf("--rm=%v", test.remove), "--progress", "none", "-")
 			cmd.Stdin = strings.NewReader(text)
 			out := newTail()
 			cmd.Stdout, cmd.Stderr = out, out
@@ -60,6 +62,12 @@ spec:
 			}
 			if !strings.HasSuffix(out.String(), test.last+"\n") {
 				t.Errorf("the last words are missing: %q", out.String())
+			}
+			if test.remove {
+				if uids := in.uidsOf(t, "attached-"+name); len(uids) > 0 {
+					t.Errorf("the pod is still there: %v", uids)
+				}
+				return
 			}
 			if pod := in.pod(t, "attached-"+name); container(t, pod, "a").State.Terminated == nil {
 				t.Errorf("status %+v", pod.Status)
