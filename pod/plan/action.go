@@ -121,7 +121,7 @@ var reasons = map[Kind][]string{
 	},
 	CreateSandbox:   {status.ReasonCreateSandbox},
 	CreateContainer: {status.ReasonCreateContainer, status.ReasonCreateContainerConfig},
-	StartContainer:  {status.ReasonRunContainer},
+	StartContainer:  {status.ReasonRunContainer, status.ReasonCreateContainer}, // the second: it is not as it is to be
 	PostStart:       {status.ReasonPostStartHook},
 	BeginStop:       {status.ReasonKillContainer},
 	StopContainer:   {status.ReasonKillContainer},

@@ -700,4 +700,13 @@ func TestFailures(t *testing.T) {
 	if f := failures["a"]; f.Reason != status.ReasonErrImagePull || f.Count != 1 {
 		t.Errorf("after a creation for want of an image: %+v", f)
 	}
+	// What was made turns out to be something else.
+	start := Action{Kind: StartContainer, Container: "a"}
+	Failed(failures, start, status.ReasonCreateContainer, "not a directory", noon)
+	if f := failures["a"]; f.Reason != status.ReasonCreateContainer || f.Count != 1 {
+		t.Errorf("before a start: %+v", f)
+	}
+	if Succeeded(failures, start); len(failures) != 0 {
+		t.Errorf("after a start: %v", failures)
+	}
 }

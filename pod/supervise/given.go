@@ -92,22 +92,25 @@ func (s *Supervisor) furnish(ctx context.Context, sb *sandbox.Sandbox, spec *v1.
 	return made, nil
 }
 
-// checkMounted sees to it that a container which was made has mounted what its
-// hostPaths demand; one that has not is taken away again.
-func (s *Supervisor) checkMounted(ctx context.Context, id string, made furnished) error {
-	demanded := volume.Demanded(made.container, made.volumes)
-	if len(demanded) == 0 {
+// checkMounted sees to it that a container which is to be started has mounted what
+// its hostPaths demand; one that has not is taken away again.
+func (s *Supervisor) checkMounted(ctx context.Context, id string, pod *v1.Pod, spec *v1.Container) error {
+	demands := volume.Demands(pod, spec)
+	if len(demands) == 0 {
 		return nil
 	}
 	c, err := s.Containers.Load(ctx, id)
 	if err == nil && c.PID > 0 {
-		err = volume.CheckMounted(fmt.Sprintf("/proc/%d/root", c.PID), demanded, made.volumes)
+		err = volume.CheckMounted(fmt.Sprintf("/proc/%d/root", c.PID), demands)
 	}
 	if err != nil {
-		err = errors.Join(err, s.Containers.Remove(context.WithoutCancel(ctx), id))
+		return &notMade{errors.Join(err, s.Containers.Remove(context.WithoutCancel(ctx), id))}
 	}
-	return err
+	return nil
 }
+
+// notMade says that a container was not made as it is to be.
+type notMade struct{ error }
 
 // mountImages makes the volumes that are images and that a container mounts.
 func (s *Supervisor) mountImages(ctx context.Context, sb *sandbox.Sandbox, spec *v1.Container) error {

@@ -164,9 +164,6 @@ func (s *Supervisor) createContainer(action plan.Action, sb *sandbox.Sandbox, ob
 			Stdout:    stdout,
 			Stderr:    stderr,
 		})
-		if err == nil {
-			err = s.checkMounted(ctx, container.ID(s.uid, action.Container, action.Attempt), made)
-		}
 		return result{err: err}
 	}
 }
@@ -178,6 +175,9 @@ func (s *Supervisor) startContainer(action plan.Action, sb *sandbox.Sandbox, obs
 	return func(ctx context.Context) result {
 		if err == nil && target.PID > 0 {
 			err = s.checkJoined(ctx, id, target)
+		}
+		if err == nil {
+			err = s.checkMounted(ctx, id, sb.Pod, m.Container)
 		}
 		if err == nil {
 			err = s.Containers.Start(ctx, id)
@@ -312,6 +312,10 @@ func reasonOf(err error) (reason, message string) {
 	var config *container.ConfigError
 	if errors.As(err, &config) {
 		return status.ReasonCreateContainerConfig, config.Message
+	}
+	var made *notMade
+	if errors.As(err, &made) {
+		return status.ReasonCreateContainer, err.Error()
 	}
 	return "", err.Error()
 }

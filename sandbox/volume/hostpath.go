@@ -37,32 +37,42 @@ func setupHostPath(source *v1.HostPathVolumeSource) (Volume, error) {
 	return vol, file.Close()
 }
 
-// Demanded are the mounts of a container of whose hostPaths a type is demanded,
-// and which the runtime makes.
-func Demanded(spec *v1.Container, volumes map[string]Volume) []v1.VolumeMount {
-	var demanded []v1.VolumeMount
-	for _, m := range spec.VolumeMounts {
-		if volumes[m.Name].expected.is != nil && m.SubPath == "" && m.SubPathExpr == "" {
-			demanded = append(demanded, m)
-		}
-	}
-	return demanded
+// Demand is a mount of a hostPath of which a type is demanded.
+type Demand struct {
+	path   string // in the container
+	volume Volume
 }
 
-// CheckMounted says whether what is mounted for the Demanded mounts is of the
-// type that is demanded, whatever took the place of what Setup has checked. root
-// is the container's root directory as the machine sees it; nothing must have run
-// in it yet.
-func CheckMounted(root string, demanded []v1.VolumeMount, volumes map[string]Volume) error {
+// Demands are those of a container whose mounts the runtime makes.
+func Demands(pod *v1.Pod, spec *v1.Container) []Demand {
+	typed := map[string]Volume{}
+	for _, v := range pod.Spec.Volumes {
+		if v.HostPath != nil && v.HostPath.Type != nil {
+			typed[v.Name] = Volume{Path: v.HostPath.Path, expected: expectedTypes[*v.HostPath.Type]}
+		}
+	}
+	var demands []Demand
+	for _, m := range spec.VolumeMounts {
+		if typed[m.Name].expected.is != nil && m.SubPath == "" && m.SubPathExpr == "" {
+			demands = append(demands, Demand{m.MountPath, typed[m.Name]})
+		}
+	}
+	return demands
+}
+
+// CheckMounted says whether what is mounted is of the types that are demanded,
+// whatever took the place of what Setup has checked. root is the container's root
+// directory as the machine sees it; nothing must have run in it yet.
+func CheckMounted(root string, demands []Demand) error {
 	dir, err := openPath(unix.AT_FDCWD, root, 0)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	for _, m := range demanded {
-		file, err := openPath(int(dir.Fd()), m.MountPath, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	for _, d := range demands {
+		file, err := openPath(int(dir.Fd()), d.path, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 		if err == nil {
-			err = errors.Join(volumes[m.Name].check(file), file.Close())
+			err = errors.Join(d.volume.check(file), file.Close())
 		}
 		if err != nil {
 			return err

@@ -233,7 +233,8 @@ func TestHostPathChanges(t *testing.T) {
 	base := t.TempDir()
 	path := filepath.Join(base, "host")
 	write(t, filepath.Join(path, "below/mine"), "mine")
-	volumes, err := Setup(context.Background(), Input{Dir: base + "/volumes", Pod: pod(hostPath(path, v1.HostPathDirectory))})
+	pod := pod(hostPath(path, v1.HostPathDirectory))
+	volumes, err := Setup(context.Background(), Input{Dir: base + "/volumes", Pod: pod})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +243,9 @@ func TestHostPathChanges(t *testing.T) {
 	dir := volumeDir(t)
 	look := func() (string, string) {
 		_, errPart := Mounts(part, dir, volumes)
-		return fmt.Sprint(CheckMounted(base, Demanded(whole, volumes), volumes)), fmt.Sprint(errPart)
+		return fmt.Sprint(CheckMounted(base, Demands(pod, whole))), fmt.Sprint(errPart)
 	}
-	if whole, part := look(); whole != "<nil>" || part != "<nil>" || len(Demanded(&v1.Container{}, volumes)) > 0 {
+	if whole, part := look(); whole != "<nil>" || part != "<nil>" || len(Demands(pod, &v1.Container{})) > 0 {
 		t.Errorf("got %s, %s", whole, part)
 	}
 	if err := os.Rename(path, path+"-away"); err != nil {
