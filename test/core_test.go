@@ -33,6 +33,7 @@ var core = []struct {
 	{"runs as nobody but root", nonRoot},
 	{"confinement", confinement},
 	{"privileged", privileged},
+	{"AppArmor", withAppArmor},
 	{"SELinux", withSELinux},
 	{"seccomp profile of the machine", localhostSeccomp},
 	{"sysctls", sysctls},

@@ -10,7 +10,7 @@ suite=bookworm
 packages=(
 	systemd-sysv udev dbus linux-image-cloud-amd64 initramfs-tools # what makes it a machine
 	iproute2 iptables nftables busybox-static crun                 # what the tests use
-	selinux-policy-default                                         # which counts when the kernel is told so
+	apparmor selinux-policy-default                                # of which the kernel takes one
 )
 
 mkdir -p "$dir"

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# make test-v2: the tests of what cgroups have to do with, in a machine with systemd and cgroup v2;
+# make test-v2: the tests of what cgroups or AppArmor have to do with, in a machine with systemd and cgroup v2;
 # with the argument selinux, those of SELinux, in that machine with SELinux.
 # The console of the machine is in test/vm/out/console.log. No hardware helps it: it is slow.
 #
-#   VM_RUN      which tests of ./test, as for go test -run; those of cgroups when it is not set
+#   VM_RUN      which tests of ./test, as for go test -run; those when it is not set
 #   VM_DRIVERS  with which cgroup drivers; with both when it is not set
 #   VM_TIMEOUT  when to turn the machine off, as for timeout(1); 60m when it is not set
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+export CGO_ENABLED=0
 
 out=test/vm/out
 packages=(sandbox/cgroup container/stack test)
-core='limits|resources of the pod|says out of memory|shows stats|removed in every phase'
+core='limits|resources of the pod|says out of memory|shows stats|removed in every phase|runtimes|AppArmor'
 select="TestCore$/^(${core// /_})$|TestLeavesTheCaller|TestTakeover"
 drivers='cgroupfs systemd'
 options=
