@@ -22,15 +22,16 @@ type neighbours struct {
 }
 
 // bothPorts are published on all addresses, udpPort in UDP; port6 on all IPv6
-// addresses, port4 on all IPv4 addresses, ownPort on the machine's own address.
-const bothPorts, udpPort, port6, port4, ownPort = 28590, 28591, 28592, 28593, 28594
+// addresses, port4 on all IPv4 addresses, ownPort on the machine's own address,
+// sctpPort on all addresses in SCTP.
+const bothPorts, udpPort, port6, port4, ownPort, sctpPort = 28590, 28591, 28592, 28593, 28594, 28595
 
 func meet(t *testing.T, machine string) *neighbours {
 	t.Helper()
 	n := &neighbours{world: worldIn(t), machine: machine}
 	n.far, n.farIP, n.hostIP = outsideAt(t, "2001:db8:77::2/64", "2001:db8:77::1/64")
 	n.a = n.pod("a", Port{bothPorts, 80, "TCP", ""}, Port{udpPort, 53, "UDP", ""}, Port{port6, 80, "TCP", "::"},
-		Port{port4, 80, "TCP", "0.0.0.0"}, Port{ownPort, 80, "TCP", n.hostIP})
+		Port{port4, 80, "TCP", "0.0.0.0"}, Port{ownPort, 80, "TCP", n.hostIP}, Port{sctpPort, 80, "SCTP", ""})
 	n.b = n.pod("b")
 	n.aIP, n.bIP = n.dual(n.a), n.dual(n.b)
 	n.gatewayIP = newAddressing(netip.MustParseAddr("0.0.0.9"), netip.PrefixFrom(netip.MustParseAddr(n.aIP), subnet6Bits).Masked()).gateway6().String()
@@ -123,6 +124,7 @@ func TestIPv6IsForwarded(t *testing.T) {
 		n.hears("outside to host port", n.far, "tcp", n.hostIP, "28590", n.farIP)
 		n.hears("outside to UDP host port", n.far, "udp", n.hostIP, "28591", n.farIP)
 		n.hears("outside to host port on its address", n.far, "tcp", n.hostIP, "28594", n.farIP)
+		expectAssociation(t, n.far, n.hostIP, sctpPort, n.a)
 		n.hears("pod to the other's host port", n.b.NetNS, "tcp", n.hostIP, "28590", n.gatewayIP)
 		n.hears("pod to its own host port", n.a.NetNS, "tcp", n.hostIP, "28590", n.gatewayIP)
 		n.leave()

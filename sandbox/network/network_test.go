@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -286,39 +287,50 @@ func TestPodsReachTheWorldAndTheWorldReachesPods(t *testing.T) {
 	expectAnswer(t, "pod to outside, when another has gone", b.NetNS, "tcp", farIP+":9000")
 }
 
-// A host port of SCTP, which Go does not speak, leads the first packet of an
-// association to the pod.
 func TestHostPortOfSCTP(t *testing.T) {
 	w := newWorld(t)
 	far, _, hostIP := outside(t)
 	pod := w.pod("s", Port{28395, 80, "SCTP", ""})
 	w.connect(pod)
-	var listener int
-	in(t, pod.NetNS, func() (err error) {
-		listener, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
-		return err
-	})
-	defer unix.Close(listener)
+	expectAssociation(t, far, hostIP, 28395, pod)
+}
+
+// expectAssociation: a host port of SCTP, which Go does not speak, leads the first
+// packet of an association to port 80 of a pod.
+func expectAssociation(t *testing.T, netns, host string, port uint16, pod Pod) {
+	t.Helper()
+	address := netip.MustParseAddr(host)
+	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: address.As16()})
+	if address.Is4() {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Addr: address.As4()}
+	}
+	open := func(netns string) (socket int) {
+		in(t, netns, func() (err error) {
+			socket, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+			return err
+		})
+		t.Cleanup(func() { unix.Close(socket) })
+		return socket
+	}
+	listener := open(pod.NetNS)
 	if err := unix.SetsockoptTimeval(listener, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 3}); err != nil {
 		t.Fatal(err)
 	}
-	in(t, far, func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		to := netip.MustParseAddr(hostIP).As4()
-		return unix.Sendto(fd, initChunk(40000, 28395), 0, &unix.SockaddrInet4{Addr: to})
-	})
+	from := uint16(40000 + rand.IntN(20000)) // the kernel remembers associations
+	if err := unix.Sendto(open(netns), initChunk(from, port), 0, to); err != nil {
+		t.Fatal(err)
+	}
 	packet := make([]byte, 1500)
 	n, _, err := unix.Recvfrom(listener, packet, 0)
 	if err != nil {
-		t.Fatalf("nothing comes: %v", err)
+		t.Fatalf("nothing comes to %s: %v", host, err)
 	}
-	header := int(packet[0]&0xf) * 4
+	header := 0 // of IPv6 it is left out
+	if address.Is4() {
+		header = int(packet[0]&0xf) * 4
+	}
 	if port := binary.BigEndian.Uint16(packet[header+2 : n]); port != 80 {
-		t.Errorf("it comes for port %d", port)
+		t.Errorf("what goes to %s comes for port %d", host, port)
 	}
 }
 
