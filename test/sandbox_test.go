@@ -230,12 +230,26 @@ apiVersion: v1
 kind: Pod
 metadata: {name: empty}
 spec:
-  volumes: [{name: disk, emptyDir: {}}, {name: ram, emptyDir: {medium: Memory}}]
+  volumes:
+  - {name: disk, emptyDir: {}}
+  - {name: ram, emptyDir: {medium: Memory}}
+  - {name: own, emptyDir: {mode: 01750}}
+  - {name: ramown, emptyDir: {medium: Memory, mode: 0700}}
   containers:
   - name: a
     image: PROBE
     args: ["-http=:80", -wait=-1s]
-    volumeMounts: [{name: disk, mountPath: /disk}, {name: ram, mountPath: /ram}]
+    volumeMounts:
+    - {name: disk, mountPath: /disk, bindMountOptions: [noexec, nosuid]}
+    - {name: ram, mountPath: /ram}
+    - {name: own, mountPath: /own, subPath: below, bindMountOptions: [nodev]}
+  - name: b
+    image: BUSYBOX
+    command: [sleep, "1000"]
+    volumeMounts:
+    - {name: disk, mountPath: /disk}
+    - {name: own, mountPath: /own}
+    - {name: ramown, mountPath: /ramown}
 `)
 	r := ask(t, addr(pod.Status.PodIP, 80), "/disk", "/ram")
 	if mode := r.Files["/disk"].Mode; mode != "drwxrwxrwx" {
@@ -244,6 +258,37 @@ spec:
 	if fs := strings.Fields(r.Mounts["/ram"] + " ")[0]; fs != "tmpfs" {
 		t.Errorf("the volume in memory is %s", fs)
 	}
+	if got := in.ok(t, "exec", "empty", "-c", "b", "--", "stat", "-c", "%a", "/own", "/ramown"); got != "1750\n700\n" {
+		t.Errorf("modes are %s", got)
+	}
+	for name, want := range map[string]map[string]string{
+		"/probe": {"/disk": "noexec,nosuid", "/own": "nodev", "/ram": ""},
+		"sleep":  {"/disk": "", "/own": ""},
+	} {
+		mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mounts", process(t, pod, name).PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range want {
+			if got := restrictions(string(mounts), path); got != want {
+				t.Errorf("%s in the container of %s is %q, want %q", path, name, got, want)
+			}
+		}
+	}
+}
+
+// restrictions are those of a mount, in the form of /proc/PID/mounts, sorted.
+func restrictions(mounts, path string) string {
+	var found []string
+	for line := range strings.Lines(mounts) {
+		if fields := strings.Fields(line); fields[1] == path {
+			found = slices.DeleteFunc(strings.Split(fields[3], ","), func(o string) bool {
+				return o != "noexec" && o != "nodev" && o != "nosuid"
+			})
+		}
+	}
+	slices.Sort(found)
+	return strings.Join(found, ",")
 }
 
 // hostPath: a directory of the machine is seen, changed, and still there when

@@ -234,7 +234,7 @@ var verdicts = map[string]rule{
 	"VolumeMount.subPath":           h(""),
 	"VolumeMount.mountPropagation":  h("the volume is on a mount that the host shares"),
 	"VolumeMount.subPathExpr":       h(""),
-	"VolumeMount.bindMountOptions":  soon("noexec, nodev, nosuid; alpha in Kubernetes"),
+	"VolumeMount.bindMountOptions":  h("noexec, nodev, nosuid"),
 
 	"Probe.initialDelaySeconds":           h(""),
 	"Probe.timeoutSeconds":                h(""),
@@ -319,7 +319,7 @@ var verdicts = map[string]rule{
 	"HostPathVolumeSource.type":                   h(""),
 	"EmptyDirVolumeSource.medium":                 h("").only("Memory"),
 	"EmptyDirVolumeSource.sizeLimit":              h("on disk a pod that exceeds it is evicted, as by a kubelet"),
-	"EmptyDirVolumeSource.mode":                   soon("alpha in Kubernetes"),
+	"EmptyDirVolumeSource.mode":                   h(""),
 	"SecretVolumeSource.secretName":               h(""),
 	"SecretVolumeSource.items":                    h(""),
 	"SecretVolumeSource.defaultMode":              h(""),

@@ -78,15 +78,15 @@ func TestFields(t *testing.T) {
 		t.Errorf("%d fields listed of %d", len(got), len(verdicts))
 	}
 	for key, want := range map[string]Verdict{
-		"Container.image":              Honoured,
-		"ContainerPort.protocol":       Honoured,
-		"VolumeMount.bindMountOptions": NotYet,
-		"PodSpec.dnsConfig":            Honoured,
-		"PodSpec.securityContext":      Honoured,
-		"PodSpec.nodeSelector":         Meaningless,
-		"VolumeSource.nfs":             Refused,
-		"HTTPGetAction.protocol":       Refused,
-		"Pod.status":                   Overwritten,
+		"Container.image":         Honoured,
+		"ContainerPort.protocol":  Honoured,
+		"PodSpec.hostUsers":       NotYet,
+		"PodSpec.dnsConfig":       Honoured,
+		"PodSpec.securityContext": Honoured,
+		"PodSpec.nodeSelector":    Meaningless,
+		"VolumeSource.nfs":        Refused,
+		"HTTPGetAction.protocol":  Refused,
+		"Pod.status":              Overwritten,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)

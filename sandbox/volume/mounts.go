@@ -45,8 +45,8 @@ func Mounts(spec *v1.Container, dir string, volumes map[string]Volume) ([]oci.Mo
 	return mounts, nil
 }
 
-// adjust makes a mount as recursive and as shared as is asked for. What the
-// machine cannot do is an error.
+// adjust makes a mount as recursive, as restricted and as shared as is asked for.
+// What the machine cannot do is an error.
 func adjust(mount *oci.Mount, m v1.VolumeMount) error {
 	if mode := m.RecursiveReadOnly; mode != nil && *mode != v1.RecursiveReadOnlyDisabled {
 		switch knows := knowsRecursive(); {
@@ -56,6 +56,7 @@ func adjust(mount *oci.Mount, m v1.VolumeMount) error {
 			return fmt.Errorf("mount %q read-only recursively: the kernel is older than 5.12", m.MountPath)
 		}
 	}
+	mount.Options = append(mount.Options, m.BindMountOptions...)
 	if m.MountPropagation == nil || *m.MountPropagation == v1.MountPropagationNone {
 		return nil
 	}

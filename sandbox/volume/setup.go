@@ -90,7 +90,7 @@ func setup(in Input, vol *v1.Volume) (Volume, error) {
 	switch {
 	case vol.EmptyDir != nil && helper.IsHugePageMedium(vol.EmptyDir.Medium):
 		path := emptyDirPath(in.Dir, vol.Name)
-		return Volume{Path: path}, setupHugePages(path, in.Pod, vol.EmptyDir.Medium)
+		return Volume{Path: path}, errors.Join(setupHugePages(path, in.Pod, vol.EmptyDir.Medium), setMode(path, vol.EmptyDir))
 	case vol.EmptyDir != nil:
 		path := emptyDirPath(in.Dir, vol.Name)
 		return Volume{Path: path, Own: true}, setupEmptyDir(path, in.Pod, vol.EmptyDir)
@@ -131,7 +131,8 @@ func emptyDirPath(dir, name string) string {
 }
 
 // setupEmptyDir makes a directory that everybody may write, whatever the umask
-// is, or a tmpfs, which keeps the kernel's default mode (kubelet: emptydir).
+// is, or a tmpfs, which keeps the kernel's default mode (kubelet: emptydir), unless
+// the manifest says a mode.
 func setupEmptyDir(path string, pod *v1.Pod, source *v1.EmptyDirVolumeSource) error {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return err
@@ -148,7 +149,21 @@ func setupEmptyDir(path string, pod *v1.Pod, source *v1.EmptyDirVolumeSource) er
 	default:
 		return fmt.Errorf("medium %q is not supported", source.Medium)
 	}
+	if err := setMode(path, source); err != nil {
+		return err
+	}
 	return giveGroup(path, pod)
+}
+
+// setMode gives a volume the mode that is asked for, its sticky bit included.
+func setMode(path string, source *v1.EmptyDirVolumeSource) error {
+	if source.Mode == nil {
+		return nil
+	}
+	if err := unix.Chmod(path, uint32(*source.Mode)); err != nil {
+		return fmt.Errorf("set mode of %s: %w", path, err)
+	}
+	return nil
 }
 
 // giveGroup gives a directory that is the root of a volume to the pod's group
