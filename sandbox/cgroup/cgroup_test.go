@@ -53,6 +53,59 @@ func newDriver(tb testing.TB) *Driver {
 	return d
 }
 
+// Whoever makes or removes a pod may be killed when there are the levels alone: they go
+// with it all the same, and not with another pod in them.
+func TestRemoveEmptyLevels(t *testing.T) { eachDriver(t, removesEmptyLevels) }
+
+func removesEmptyLevels(t *testing.T, d *Driver) {
+	pod := newPod(resources("cpu=100m", ""))
+	leave := func() {
+		t.Helper()
+		if d.systemd {
+			for _, level := range []string{"", burstable} {
+				if err := startSlice(d.path(level, ""), Limits{CPUShares: minShares}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return
+		}
+		for _, h := range d.hierarchies {
+			if err := d.mkdir(h, d.path(burstable, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	here := func() bool {
+		dir, err := d.dir("cpu", d.path("", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Stat(dir)
+		return err == nil
+	}
+	leave()
+	other := newPod(resources("", ""))
+	create(t, d, other)
+	for _, remove := range []struct {
+		uid  string
+		here bool
+	}{{string(pod.UID), true}, {string(other.UID), false}} {
+		if err := d.Remove(remove.uid); err != nil {
+			t.Fatal(err)
+		}
+		if here() != remove.here {
+			t.Errorf("after the removal of %s: the root is there: %v", remove.uid, here())
+		}
+	}
+	leave()
+	if err := d.Remove(string(pod.UID)); err != nil {
+		t.Fatal(err)
+	}
+	if here() {
+		t.Error("levels without a pod stay")
+	}
+}
+
 // eachDriver runs a test with every driver that works on this machine.
 func eachDriver(t *testing.T, test func(*testing.T, *Driver)) {
 	t.Parallel()

@@ -74,10 +74,10 @@ func (d *Driver) member(id string) string {
 	return id
 }
 
-// Slice returns the name of the systemd slice that stands for a cgroup, as a
+// sliceName returns the name of the systemd slice that stands for a cgroup, as a
 // kubelet with the systemd driver has it: "podrun-burstable-pod<uid>.slice"
 // for "/podrun/burstable/pod<uid>", with "_" for each "-" of a name.
-func Slice(path string) string {
+func sliceName(path string) string {
 	escaped := strings.ReplaceAll(strings.Trim(path, "/"), "-", "_")
 	return strings.ReplaceAll(escaped, "/", "-") + ".slice"
 }
@@ -88,7 +88,7 @@ func slicePath(cgroup string) string {
 	names := strings.Split(strings.Trim(cgroup, "/"), "/")
 	dir := "/"
 	for i := range names {
-		dir = path.Join(dir, Slice(path.Join(names[:i+1]...)))
+		dir = path.Join(dir, sliceName(path.Join(names[:i+1]...)))
 	}
 	return dir
 }
@@ -99,7 +99,7 @@ func (d *Driver) uidOf(level, name string) (string, bool) {
 		uid, ok := strings.CutPrefix(name, podPrefix)
 		return uid, ok && uid != ""
 	}
-	prefix := strings.TrimSuffix(Slice(path.Join(d.root, level)), ".slice") + "-" + podPrefix
+	prefix := strings.TrimSuffix(sliceName(path.Join(d.root, level)), ".slice") + "-" + podPrefix
 	uid, ok := strings.CutPrefix(name, prefix)
 	uid, isSlice := strings.CutSuffix(uid, ".slice")
 	return strings.ReplaceAll(uid, "_", "-"), ok && isSlice && uid != ""

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
@@ -44,13 +45,10 @@ func (d *Driver) createSlice(pod *v1.Pod) error {
 	})
 }
 
-// removeSlice is Remove for a pod that systemd made the cgroup of.
+// removeSlice is Remove for a pod that systemd made the cgroup of. Whoever made it
+// may have been killed when there were the levels alone.
 func (d *Driver) removeSlice(uid string) error {
-	found := false
-	for _, level := range levels {
-		found = found || d.exists(d.path(level, uid))
-	}
-	if !found {
+	if !exists(d.path("", "")) {
 		return nil
 	}
 	// systemd would ask them to end, and wait.
@@ -59,7 +57,7 @@ func (d *Driver) removeSlice(uid string) error {
 	}
 	return exclusively(func() error {
 		for _, level := range levels {
-			if slice := d.path(level, uid); d.exists(slice) {
+			if slice := d.path(level, uid); exists(slice) {
 				if err := stopSlice(slice); err != nil {
 					return err
 				}
@@ -67,14 +65,14 @@ func (d *Driver) removeSlice(uid string) error {
 		}
 		for _, level := range []string{burstable, bestEffort, ""} {
 			slice := d.path(level, "")
-			if !d.exists(slice) || d.holdsCgroups(slice) {
+			if !exists(slice) || holdsCgroups(slice) {
 				continue
 			}
 			if err := stopSlice(slice); err != nil {
 				return err
 			}
 		}
-		if d.exists(d.path(burstable, "")) {
+		if exists(d.path(burstable, "")) {
 			return d.weighSlice()
 		}
 		return nil
@@ -88,8 +86,20 @@ func (d *Driver) weighSlice() error {
 	if err != nil {
 		return err
 	}
-	return setSlice(slice, &cgroups.Resources{SkipDevices: true, CpuWeight: together(true, pods)})
+	current, err := readUint(filepath.Join(mountPoint, slice), "cpu.weight")
+	want := together(true, pods)
+	if err != nil || current == want {
+		return err
+	}
+	return setSlice(slice, &cgroups.Resources{SkipDevices: true, CpuWeight: want})
 }
+
+const (
+	// lockTimeout is longer than the library waits for all that systemd is asked to do
+	// at a time: 30 s for each unit that is stopped or started.
+	lockTimeout = 3 * time.Minute
+	lockPoll    = 5 * time.Millisecond
+)
 
 // exclusively does something while no other podrun starts or stops slices: an
 // empty slice cannot be stopped without stopping what is put into it meanwhile.
@@ -101,26 +111,25 @@ func exclusively(do func() error) error {
 		return fmt.Errorf("lock cgroups: %w", err)
 	}
 	defer dir.Close()
-	for {
-		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX)
-		if errors.Is(err, unix.EINTR) {
-			continue
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockPoll) {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return do()
 		}
-		if err != nil {
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || time.Now().After(deadline) {
 			return fmt.Errorf("lock cgroups: %w", err)
 		}
-		return do()
 	}
 }
 
 // exists says whether there is a cgroup.
-func (d *Driver) exists(cgroup string) bool {
+func exists(cgroup string) bool {
 	_, err := os.Stat(filepath.Join(mountPoint, cgroup))
 	return err == nil
 }
 
 // holdsCgroups says whether there are cgroups below one.
-func (d *Driver) holdsCgroups(cgroup string) bool {
+func holdsCgroups(cgroup string) bool {
 	entries, err := os.ReadDir(filepath.Join(mountPoint, cgroup))
 	for _, e := range entries {
 		if e.IsDir() {
