@@ -1,7 +1,8 @@
 // Command bench measures podrun beside podman, and beside the floor: the calls
 // of runc and of the CNI plugins that no way of making a pod can do without,
 // one after the other. The candidates take turns in one run, because machines
-// are noisy; the medians and their ratios are what counts.
+// are noisy; the medians and their ratios are what counts. What need not survive
+// a reboot is on a tmpfs for all of them, as /run is on most machines.
 //
 //	make bench
 //	go run ./test/bench -n 15
@@ -20,6 +21,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"podrun/test/images"
 )
@@ -62,6 +65,11 @@ func run(ctx context.Context, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	run, unmount, err := mountRun(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
 	image, closeRegistry, err := serve(ctx)
 	if err != nil {
 		return err
@@ -71,16 +79,28 @@ func run(ctx context.Context, n int) (err error) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, pod, image), 0o600); err != nil {
 		return err
 	}
-	starts, err := measureStarts(ctx, dir, n)
+	starts, err := measureStarts(ctx, dir, run, n)
 	if err != nil {
 		return err
 	}
-	pods, err := measurePods(ctx, dir, file, image, n)
+	pods, err := measurePods(ctx, dir, run, file, image, n)
 	if err != nil {
 		return err
 	}
 	print(os.Stdout, append(starts, pods...))
 	return nil
+}
+
+// mountRun mounts a tmpfs below dir and returns where.
+func mountRun(dir string) (run string, unmount func() error, err error) {
+	run = filepath.Join(dir, "run")
+	if err := os.Mkdir(run, 0o700); err != nil {
+		return "", nil, err
+	}
+	if err := unix.Mount("tmpfs", run, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700"); err != nil {
+		return "", nil, fmt.Errorf("mount tmpfs: %w", err)
+	}
+	return run, func() error { return unix.Unmount(run, 0) }, nil
 }
 
 // serve serves the busybox image.
@@ -101,11 +121,11 @@ func serve(ctx context.Context) (image string, stop func(), err error) {
 }
 
 // measureStarts measures how long it takes until a containerd is there.
-func measureStarts(ctx context.Context, dir string, n int) ([]series, error) {
+func measureStarts(ctx context.Context, dir, run string, n int) ([]series, error) {
 	first := series{name: "first start, bundle freshly unpacked", goal: "≤ 2 s"}
 	later := series{name: "later starts of containerd", goal: "≤ 200 ms"}
 	for range max(3, n/4) {
-		p, err := newPodrun(filepath.Join(dir, "f"))
+		p, err := newPodrun(filepath.Join(dir, "f"), filepath.Join(run, "f"))
 		if err != nil {
 			return nil, err
 		}
@@ -131,8 +151,8 @@ type candidate interface {
 
 // measurePods lets the candidates make and remove the pod in turns. The first
 // turn, that fills caches, does not count.
-func measurePods(ctx context.Context, dir, file, image string, n int) (out []series, err error) {
-	p, err := newPodrun(filepath.Join(dir, "p"))
+func measurePods(ctx context.Context, dir, run, file, image string, n int) (out []series, err error) {
+	p, err := newPodrun(filepath.Join(dir, "p"), filepath.Join(run, "p"))
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +169,12 @@ func measurePods(ctx context.Context, dir, file, image string, n int) (out []ser
 	up := []series{{name: "podrun up", goal: "≤ 0.5 × podman"}}
 	down := []series{{name: "podrun rm --force"}}
 	ps := series{name: "podrun ps", goal: "≤ 30 ms"}
-	f, err := newFloor(filepath.Join(dir, "c"))
+	f, err := newFloor(filepath.Join(run, "c"))
 	if err != nil {
 		return nil, err
 	}
 	all, up, down = append(all, f), append(up, series{name: "floor"}), append(down, series{name: "floor, removed"})
-	if m, err := newPodman(ctx, filepath.Join(dir, "m"), file, image); err == nil {
+	if m, err := newPodman(ctx, filepath.Join(dir, "m"), filepath.Join(run, "m"), file, image); err == nil {
 		all, up, down = append(all, m), append(up, series{name: "podman kube play"}), append(down, series{name: "podman pod rm --force"})
 	} else if !errors.Is(err, errNoPodman) {
 		return nil, err

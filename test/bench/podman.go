@@ -24,24 +24,24 @@ var errNoPodman = errors.New("podman is not installed")
 
 // podman is Debian's podman with a storage of its own.
 type podman struct {
-	dir, manifest string
-	global, env   []string
+	dir, run, manifest string
+	global, env        []string
 }
 
 // newPodman loads the image, so that none is pulled later.
-func newPodman(ctx context.Context, dir, manifest, image string) (*podman, error) {
+func newPodman(ctx context.Context, dir, run, manifest, image string) (*podman, error) {
 	if _, err := exec.LookPath("podman"); err != nil {
 		return nil, errNoPodman
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(run, 0o700)); err != nil {
 		return nil, err
 	}
 	conf, archive := filepath.Join(dir, "containers.conf"), filepath.Join(dir, "busybox.tar")
 	m := &podman{
-		dir: dir, manifest: manifest,
+		dir: dir, run: run, manifest: manifest,
 		global: []string{
-			"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
-			"--tmpdir", filepath.Join(dir, "tmp"), "--network-config-dir", filepath.Join(dir, "net"),
+			"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(run, "run"),
+			"--tmpdir", filepath.Join(run, "tmp"), "--network-config-dir", filepath.Join(dir, "net"),
 		},
 		env: append(os.Environ(), "CONTAINERS_CONF="+conf),
 	}
@@ -69,5 +69,5 @@ func (m *podman) down(ctx context.Context) error {
 }
 
 func (m *podman) close(ctx context.Context) error {
-	return errors.Join(m.do(ctx, "system", "reset", "--force"), os.RemoveAll(m.dir))
+	return errors.Join(m.do(ctx, "system", "reset", "--force"), os.RemoveAll(m.dir), os.RemoveAll(m.run))
 }

@@ -17,9 +17,9 @@ import (
 const patience = time.Minute
 
 // podrun is an instance of the program that make has built.
-type podrun struct{ bin, dir, manifest string }
+type podrun struct{ bin, dir, run, manifest string }
 
-func newPodrun(dir string) (*podrun, error) {
+func newPodrun(dir, run string) (*podrun, error) {
 	bin, err := filepath.Abs(cmp.Or(os.Getenv("PODRUN_BIN"), "podrun"))
 	if err != nil {
 		return nil, err
@@ -27,13 +27,13 @@ func newPodrun(dir string) (*podrun, error) {
 	if _, err := os.Stat(bin); err != nil {
 		return nil, fmt.Errorf("run make first: %w", err)
 	}
-	return &podrun{bin: bin, dir: dir}, os.Mkdir(dir, 0o700)
+	return &podrun{bin: bin, dir: dir, run: run}, errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(run, 0o700))
 }
 
 func (p *podrun) do(ctx context.Context, args ...string) error {
 	return command(ctx, []string{
 		"PATH=" + os.Getenv("PATH"),
-		"PODRUN_ROOT=" + filepath.Join(p.dir, "r"), "PODRUN_RUN_DIR=" + filepath.Join(p.dir, "s"),
+		"PODRUN_ROOT=" + p.dir, "PODRUN_RUN_DIR=" + p.run,
 	}, p.bin, args...)
 }
 
@@ -41,7 +41,7 @@ func (p *podrun) up(ctx context.Context) error   { return p.do(ctx, "up", p.mani
 func (p *podrun) down(ctx context.Context) error { return p.do(ctx, "rm", "--force", "bench") }
 
 func (p *podrun) close(ctx context.Context) error {
-	return errors.Join(p.do(ctx, "rm", "--all", "--force"), p.do(ctx, "stack", "stop"), os.RemoveAll(p.dir))
+	return errors.Join(p.do(ctx, "rm", "--all", "--force"), p.do(ctx, "stack", "stop"), os.RemoveAll(p.dir), os.RemoveAll(p.run))
 }
 
 // command runs a program; what it prints is part of the error when it fails.
