@@ -62,7 +62,7 @@ func (s *Store) Create(ctx context.Context, options CreateOptions) error {
 func (s *Store) create(ctx context.Context, options CreateOptions) error {
 	id := options.id()
 	step := stopwatch(s.config.Log, options.Container.Name)
-	rootfs, err := s.Snapshot(ctx, id, string(options.Pod.UID), options.Image)
+	rootfs, err := s.takeSnapshot(ctx, id, string(options.Pod.UID), options.Image)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -61,8 +62,15 @@ type Config struct {
 
 // Store holds the containers of one containerd.
 type Store struct {
-	client *containerd.Client
-	config Config
+	client  *containerd.Client
+	config  Config
+	laidOut sync.Map // a layout by ID of the container-to-be; see LayOut
+}
+
+// layout is how a root filesystem is mounted, and the image that it is made of.
+type layout struct {
+	parent string
+	mounts []mount.Mount
 }
 
 // New makes a Store over a client whose default namespace is Namespace.
@@ -176,6 +184,26 @@ func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Imag
 	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).Prepare, id, podUID, img)
 }
 
+// LayOut is Snapshot for a container that the same Store creates soon.
+func (s *Store) LayOut(ctx context.Context, id, podUID string, img *image.Image) error {
+	mounts, err := s.Snapshot(ctx, id, podUID, img)
+	if err == nil {
+		s.laidOut.Store(id, layout{parentOf(img), mounts})
+	}
+	return err
+}
+
+// takeSnapshot is Snapshot, or what LayOut has made, which is then used up.
+func (s *Store) takeSnapshot(ctx context.Context, id, podUID string, img *image.Image) ([]mount.Mount, error) {
+	if found, ok := s.laidOut.LoadAndDelete(id); ok && found.(layout).parent == parentOf(img) {
+		return found.(layout).mounts, nil
+	}
+	return s.Snapshot(ctx, id, podUID, img)
+}
+
+// parentOf is the snapshot that an image is unpacked into.
+func parentOf(img *image.Image) string { return identity.ChainID(img.DiffIDs).String() }
+
 // View is Snapshot for what an image holds, to be read only.
 func (s *Store) View(ctx context.Context, id, podUID string, img *image.Image) ([]mount.Mount, error) {
 	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).View, id, podUID, img)
@@ -190,7 +218,7 @@ func (s *Store) snapshot(ctx context.Context, prepare makeSnapshot, id, podUID s
 	})
 	ctx, cancel := toItsEnd(ctx)
 	defer cancel()
-	parent := identity.ChainID(img.DiffIDs).String()
+	parent := parentOf(img)
 	mounts, err := prepare(ctx, id, parent, labels)
 	if errdefs.IsAlreadyExists(err) {
 		if mounts, err = s.snapshotOf(ctx, id, parent); errdefs.IsNotFound(err) {

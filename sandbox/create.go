@@ -37,7 +37,8 @@ type step struct {
 // Create makes what the record says, from whatever is there already:
 //
 //	directories ─▶ volumes ─▶ files ─▶ cgroup parent ─▶ network namespace ─┬─▶ network ─▶ hosts file
-//	                           pause image ─▶ its root filesystem ─▶ group ─┴─▶ pause container
+//	                                    pause image ─▶ its root filesystem ─┼─▶ pause container
+//	                                                     group of containers ─┘
 //
 // It returns when containers can be started, with the pod's addresses, which
 // the caller writes into the memory. A dead sandbox is to be stopped before it
@@ -60,9 +61,13 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 		rootfs, err = s.preparePause(groupCtx, sb)
 		return err
 	})
+	group.Go(func() error {
+		return s.perform(groupCtx, sb, []step{{"group containers", s.groupContainers}})
+	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	defer s.cgroups.Hasten()()
 	var ips []string
 	group, groupCtx = errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -177,7 +182,7 @@ func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.M
 	var pause *image.Image
 	err = s.perform(ctx, sb, []step{
 		{"find pause image", func(ctx context.Context, sb *Sandbox) (err error) {
-			pause, err = s.images.Get(ctx, sb.Image)
+			pause, err = s.pauseImage(ctx, sb)
 			return err
 		}},
 		{"make pause root filesystem", func(ctx context.Context, sb *Sandbox) (err error) {
@@ -188,11 +193,21 @@ func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.M
 			rootfs = container.Labelled(rootfs, labels.Files)
 			return err
 		}},
-		{"group containers", func(ctx context.Context, sb *Sandbox) error {
-			return s.containers.Group(ctx, sb.ID, container.ClassOf(sb.Pod))
-		}},
 	})
 	return rootfs, err
+}
+
+// pauseImage is the image of the pause container. The first time, whoever has
+// registered the pod need not ask for it again.
+func (s *Store) pauseImage(ctx context.Context, sb *Sandbox) (*image.Image, error) {
+	if pause, ok := s.pauses.LoadAndDelete(sb.UID()); ok {
+		return pause.(*image.Image), nil
+	}
+	return s.images.Get(ctx, sb.Image)
+}
+
+func (s *Store) groupContainers(ctx context.Context, sb *Sandbox) error {
+	return s.containers.Group(ctx, sb.ID, container.ClassOf(sb.Pod))
 }
 
 // startPause makes the pause container's process and starts it.

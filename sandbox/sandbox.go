@@ -39,6 +39,7 @@ type Store struct {
 	network    *network.Network
 	cgroups    *cgroup.Driver
 	volumes    sync.Map // a *sync.Mutex by pod's UID
+	pauses     sync.Map // the *image.Image of a pod that was registered just now, by its UID
 }
 
 // New makes a Store from the parts that it works with.
@@ -90,6 +91,7 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 	if err != nil {
 		return fmt.Errorf("write record of pod %q: %w", pod.Name, err)
 	}
+	s.pauses.Store(string(pod.UID), pause)
 	return nil
 }
 
@@ -220,6 +222,9 @@ func (s *Store) OOMKilled(sb *Sandbox, id string, exitCode int) (killed bool, pe
 	}
 	return cgroups.OOMKilled(sb.Pod, id, exitCode)
 }
+
+// Hasten makes it quick for a runtime to make a container; see cgroup.Driver.
+func (s *Store) Hasten() (stop func()) { return s.cgroups.Hasten() }
 
 // BootID is what the machine has another one of after each reboot.
 func (s *Store) BootID() string { return s.config.BootID }

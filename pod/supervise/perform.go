@@ -102,7 +102,7 @@ func (s *Supervisor) layOut(ctx context.Context, of status.Image, img *image.Ima
 		if status.ImageOf(m.Container) != of || obs.Newest(m.Name) != nil {
 			continue
 		}
-		if _, err := s.Containers.Snapshot(ctx, container.ID(s.uid, m.Name, 0), s.uid, img); err != nil {
+		if err := s.Containers.LayOut(ctx, container.ID(s.uid, m.Name, 0), s.uid, img); err != nil {
 			s.Log.Debug("make root filesystem ahead", "container", m.Name, "error", err)
 		}
 	}
@@ -133,6 +133,7 @@ func (s *Supervisor) createContainer(action plan.Action, sb *sandbox.Sandbox, ob
 		if missed != nil {
 			return result{err: missed}
 		}
+		defer s.Sandboxes.Hasten()()
 		made, err := s.furnish(ctx, sb, spec)
 		if err != nil {
 			return result{err: err}

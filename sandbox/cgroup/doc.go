@@ -22,5 +22,5 @@
 //	/podrun.slice/podrun-burstable.slice/podrun-burstable-pod<uid>.slice/podrun-<container>.scope
 //
 // The package keeps nothing in memory: every call asks the kernel, and a pod
-// is found by its UID alone. It never touches a cgroup outside its root.
+// is found by its UID alone. It never changes a cgroup outside its root.
 package cgroup
