@@ -206,12 +206,13 @@ func (in *instance) supervisors(tb testing.TB, cli int) (out []leakcheck.Process
 	return out
 }
 
-// onlySupervisor waits until there is one supervisor: that of a pod that was
-// removed may be about to leave, and that of a new one about to take over.
-func (in *instance) onlySupervisor(t *testing.T) (all []leakcheck.Process) {
+// awaitSupervisors waits until there are n supervisors: that of a pod that was
+// removed may be about to leave, and that of a new one about to take over, or
+// so young that it does not yet tell what it is.
+func (in *instance) awaitSupervisors(t *testing.T, n int) (all []leakcheck.Process) {
 	t.Helper()
 	eventually(t, 5*time.Second, func() error {
-		if all = in.supervisors(t, 0); len(all) != 1 {
+		if all = in.supervisors(t, 0); len(all) != n {
 			return fmt.Errorf("%d supervisors: %v", len(all), all)
 		}
 		return nil
@@ -223,7 +224,7 @@ func (in *instance) onlySupervisor(t *testing.T) (all []leakcheck.Process) {
 // looks at its pod from then on finds that nobody owns it.
 func (in *instance) killSupervisor(t *testing.T) {
 	t.Helper()
-	pid := in.onlySupervisor(t)[0].PID
+	pid := in.awaitSupervisors(t, 1)[0].PID
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		t.Fatal(err)

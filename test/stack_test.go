@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
 
 	"podrun/test/leakcheck"
@@ -78,43 +79,69 @@ func TestStartsAtOnce(t *testing.T) {
 // end of a login or of a script does not take pods along.
 func TestLeavesTheCaller(t *testing.T) {
 	watch(t)
-	tree := "/sys/fs/cgroup/pids"
-	if _, err := os.Stat(tree); err != nil {
-		tree = "/sys/fs/cgroup"
-	}
-	group := filepath.Join(tree, "podrun-test-caller")
-	if err := os.Mkdir(group, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.Remove(group); err != nil {
-			t.Error(err)
-		}
-	})
+	groups := callerCgroups(t)
 	in := empty(t)
 	in.adoptBundle(t)
 	in.base = leakcheck.Listing{}
 	in.kept = []string{"file", "process", "fd", "mount", "image", "content", "snapshot", "lease"}
-	text := manifest("apiVersion: v1\nkind: Pod\nmetadata: {name: far}\nspec: {containers: [{name: a, image: PROBE, args: [-wait=-1s]}]}\n")
-	cmd := exec.CommandContext(t.Context(), "setsid", "--wait", "sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$1" up -`, group, in.bin)
-	cmd.Env, cmd.Stdin, cmd.WaitDelay = in.env, strings.NewReader(text), release
+	const pods = 4 // one is ready while others are still made
+	var text strings.Builder
+	for i := range pods {
+		fmt.Fprintf(&text, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: far%d}\nspec: {containers: [{name: a, image: PROBE, args: [-wait=-1s]}]}\n", i)
+	}
+	script := `podrun=$1; shift; for group; do echo $$ >"$group/cgroup.procs" || exit; done; exec "$podrun" up -`
+	cmd := exec.CommandContext(t.Context(), "setsid", append([]string{"--wait", "sh", "-c", script, "sh", in.bin}, groups...)...)
+	cmd.Env, cmd.Stdin, cmd.WaitDelay = in.env, strings.NewReader(manifest(text.String())), release
 	finish(t, cmd).want(t, 0)
-	left, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
-	all := in.supervisors(t, 0)
-	if err != nil || len(left) > 0 {
-		t.Errorf("in the caller's cgroup are %q: %v; supervisors: %v", left, err, all)
+	all := in.awaitSupervisors(t, pods)
+	for _, group := range groups {
+		left, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("in %s are %q: %v; supervisors: %v", group, left, err, all)
+		}
 	}
-	if pid, err := in.PID(); err == nil {
-		all = append(all, leakcheck.Process{PID: pid, Args: []string{"containerd"}})
+	pid, err := in.PID()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(all) != 2 {
-		t.Errorf("supervisor and containerd: %v", all)
-	}
+	all = append(all, leakcheck.Process{PID: pid, Args: []string{"containerd"}})
 	for _, p := range all {
 		if sid := session(t, p.PID); sid != p.PID {
 			t.Errorf("%d %s is in session %d", p.PID, p.Args, sid)
 		}
 	}
+}
+
+// callerCgroups makes a cgroup in every hierarchy and returns where they are.
+func callerCgroups(t *testing.T) []string {
+	t.Helper()
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups []string
+	for _, m := range mounts {
+		group := filepath.Join(m.Mountpoint, "podrun-test-caller")
+		if err := os.Mkdir(group, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(group); err != nil {
+				t.Error(err)
+			}
+		})
+		groups = append(groups, group)
+		for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
+			all, err := os.ReadFile(filepath.Join(m.Mountpoint, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(group, name), all, 0)
+			}
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+	return groups
 }
 
 // session returns the session of a process.
