@@ -56,12 +56,12 @@ func Foresee(ctx context.Context, config Config, e *Engine, wish *manifest.Manif
 		}
 	}
 	list, err := foresee(records, objects.New(config.Root), wish, options)
-	if err != nil || e == nil {
+	if err != nil {
 		return list, err
 	}
 	for i, change := range list[len(list)-len(wish.Pods):] {
 		if change.Change == Created {
-			err = errors.Join(err, e.checkHostPorts(ctx, wish.Pods[i]))
+			err = errors.Join(err, checkHostPorts(records, wish.Pods[i]))
 		}
 	}
 	return list, err
@@ -108,16 +108,15 @@ func missing(store *objects.Store, wish *manifest.Manifest) manifest.Problems {
 }
 
 func changeAmong(records []*sandbox.Sandbox, pod *v1.Pod) (Change, error) {
-	for _, existing := range records {
-		if RefOf(existing.Pod) == RefOf(pod) && existing.Pod.DeletionTimestamp == nil {
-			change, err := changeOfPod(existing.Pod, pod)
-			if change == Unchanged && kept(existing) {
-				change = Configured // it is started again
-			}
-			return change, err
-		}
+	existing := recordOf(records, RefOf(pod))
+	if existing == nil || existing.Pod.DeletionTimestamp != nil {
+		return Created, nil
 	}
-	return Created, nil
+	change, err := changeOfPod(existing.Pod, pod)
+	if change == Unchanged && kept(existing) {
+		change = Configured // it is started again
+	}
+	return change, err
 }
 
 // changeOfPod is what is to be done with a pod that exists; a DiffersError

@@ -159,7 +159,7 @@ func (e *Engine) forget(ctx context.Context, ref objects.Ref, removed func(strin
 
 // checkClaims refuses a pod that wants a claim which another pod has for itself
 // alone.
-func (e *Engine) checkClaims(ctx context.Context, pod *v1.Pod) error {
+func (e *Engine) checkClaims(records []*sandbox.Sandbox, pod *v1.Pod) error {
 	for _, wanted := range manifest.References(pod) {
 		ref := refOf(wanted)
 		if ref.Kind != objects.Claim {
@@ -174,10 +174,6 @@ func (e *Engine) checkClaims(ctx context.Context, pod *v1.Pod) error {
 		}
 		if !slices.Contains(object.(*v1.PersistentVolumeClaim).Spec.AccessModes, v1.ReadWriteOncePod) {
 			continue
-		}
-		records, err := e.sandboxes.List(ctx)
-		if err != nil {
-			return err
 		}
 		if pods := users(records, ref); len(pods) > 0 {
 			return fmt.Errorf("pod %q: %s is ReadWriteOncePod, and pod %q uses it", pod.Name, ref, pods[0])

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 
+	"podrun/sandbox"
 	"podrun/sandbox/network"
 )
 
@@ -59,12 +60,8 @@ func (e *PortError) Error() string {
 
 // checkHostPorts refuses a pod whose host ports another pod has, or something
 // else on the machine listens on: the network would not notice.
-func (e *Engine) checkHostPorts(ctx context.Context, pod *v1.Pod) error {
+func checkHostPorts(records []*sandbox.Sandbox, pod *v1.Pod) error {
 	wanted := network.Ports(pod)
-	records, err := e.sandboxes.List(ctx)
-	if err != nil {
-		return err
-	}
 	for _, other := range records {
 		if other.Memory.Stopped {
 			continue

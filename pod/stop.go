@@ -133,7 +133,11 @@ func (e *Engine) rewind(ctx context.Context, uid string) error {
 	if err != nil || !sb.Memory.Stopped {
 		return err
 	}
-	if err := errors.Join(e.checkHostPorts(ctx, sb.Pod), e.checkClaims(ctx, sb.Pod)); err != nil {
+	records, err := e.sandboxes.List(ctx)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(checkHostPorts(records, sb.Pod), e.checkClaims(records, sb.Pod)); err != nil {
 		return err
 	}
 	// Killed in between, it is one that is to be stopped, and is that already.

@@ -171,12 +171,14 @@ func (u *upCall) write(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error
 		return nil, "", err
 	}
 	defer unlock()
-	existing, err := u.engine.record(ctx, RefOf(pod))
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return u.create(ctx, pod)
-	case err != nil:
+	records, err := u.engine.sandboxes.List(ctx)
+	if err != nil {
 		return nil, "", err
+	}
+	existing := recordOf(records, RefOf(pod))
+	switch {
+	case existing == nil:
+		return u.create(ctx, records, pod)
 	case existing.Pod.DeletionTimestamp != nil:
 		return nil, "", errLeaving
 	}
@@ -190,8 +192,8 @@ func (u *upCall) write(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error
 	return existing.Pod, change, err
 }
 
-func (u *upCall) create(ctx context.Context, pod *v1.Pod) (*v1.Pod, Change, error) {
-	if err := errors.Join(u.engine.checkHostPorts(ctx, pod), u.engine.checkClaims(ctx, pod)); err != nil {
+func (u *upCall) create(ctx context.Context, records []*sandbox.Sandbox, pod *v1.Pod) (*v1.Pod, Change, error) {
+	if err := errors.Join(checkHostPorts(records, pod), u.engine.checkClaims(records, pod)); err != nil {
 		return nil, "", err
 	}
 	record := pod.DeepCopy()

@@ -136,12 +136,20 @@ func (e *Engine) record(ctx context.Context, ref Ref) (*sandbox.Sandbox, error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, sb := range records {
-		if RefOf(sb.Pod) == ref {
-			return sb, nil
-		}
+	if sb := recordOf(records, ref); sb != nil {
+		return sb, nil
 	}
 	return nil, fmt.Errorf("%w: %q in namespace %q", ErrNotFound, ref.Name, ref.Namespace)
+}
+
+// recordOf is the record of a pod among others, nil when there is none.
+func recordOf(records []*sandbox.Sandbox, ref Ref) *sandbox.Sandbox {
+	for _, sb := range records {
+		if RefOf(sb.Pod) == ref {
+			return sb
+		}
+	}
+	return nil
 }
 
 // over says whether the pod has ended and everything is taken down: it needs
