@@ -2,7 +2,7 @@
 #
 #   make          ./podrun: one static file that carries containerd, runc and the CNI plugins with it
 #   make test     all tests, on pods that really run; needs root
-#   make test-v2  those that cgroups, AppArmor or SELinux matter to, in a virtual machine with systemd and cgroup v2
+#   make test-v2  the core of those, in a virtual machine with systemd and cgroup v2, with both cgroup drivers
 #   make lint     formatting, vet, static analysis
 #   make bench    how fast it is; PODMAN=1 installs Debian's podman and measures beside it
 #   make demo     a pod from a manifest to nothing left of it; needs root

@@ -401,7 +401,10 @@ spec:
 		}
 	}
 	alone := t.TempDir()
-	mount(alone) // not shared
+	mount(alone)
+	if err := unix.Mount("", alone, "", unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
 	r := in.input(t, manifest(fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
