@@ -277,7 +277,7 @@ func (s *Supervisor) wait(ctx context.Context, events <-chan string, wake time.T
 		case <-timer.C():
 			looking = true
 		case id := <-events:
-			looking = id == "" || s.known[id]
+			looking = id == "" || s.known[id] && !s.awaits(id)
 		case <-s.volumes.changed:
 			s.volumes.next, looking = time.Time{}, true
 		case r := <-s.volumes.done:
@@ -302,6 +302,20 @@ func (s *Supervisor) wait(ctx context.Context, events <-chan string, wake time.T
 			return
 		}
 	}
+}
+
+// awaits says that a container is being created or started: there is a reason to
+// look at it when that has ended, and not before.
+func (s *Supervisor) awaits(id string) bool {
+	for key, flight := range s.inFlight {
+		switch key.Kind {
+		case plan.CreateContainer, plan.StartContainer:
+			if id == container.ID(s.uid, flight.action.Container, flight.action.Attempt) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // settle takes in how an action ended and writes down what of it the world
