@@ -48,12 +48,7 @@ func (f *fakeSnapshotter) Remove(_ context.Context, key string) error {
 func TestSnapshotOfItsImage(t *testing.T) {
 	t.Parallel()
 	fake := &fakeSnapshotter{parents: map[string]string{}}
-	client, err := containerd.New("", containerd.WithServices(
-		containerd.WithSnapshotters(map[string]snapshots.Snapshotter{Snapshotter: fake})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := New(client, Config{})
+	store := New(newFakeClient(t, fake), Config{})
 	for i, name := range []string{"old", "old", "new", "new"} {
 		layer := digest.FromString(name)
 		mounts, err := store.Snapshot(t.Context(), "id", "uid", &image.Image{DiffIDs: []digest.Digest{layer}})
@@ -64,4 +59,51 @@ func TestSnapshotOfItsImage(t *testing.T) {
 	if want := []string{"prepare", "remove", "prepare"}; !slices.Equal(fake.done, want) {
 		t.Errorf("did %v, want %v", fake.done, want)
 	}
+}
+
+// TestLayOut: a root filesystem that the same store has laid out is taken as it
+// is, once, and not when it has been removed or the container has another image.
+func TestLayOut(t *testing.T) {
+	t.Parallel()
+	old, other := digest.FromString("old"), digest.FromString("other")
+	for _, c := range []struct {
+		name    string
+		between func(*Store) error
+		image   digest.Digest
+		want    []string
+	}{
+		{"as it is", func(*Store) error { return nil }, old, []string{"prepare"}},
+		{"removed", func(s *Store) error { return s.removeSnapshot(t.Context(), "id") }, old, []string{"prepare", "remove", "prepare"}},
+		{"another image", func(*Store) error { return nil }, other, []string{"prepare", "remove", "prepare"}},
+	} {
+		fake := &fakeSnapshotter{parents: map[string]string{}}
+		store := New(newFakeClient(t, fake), Config{})
+		if err := store.LayOut(t.Context(), "id", "uid", &image.Image{DiffIDs: []digest.Digest{old}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.between(store); err != nil {
+			t.Fatal(err)
+		}
+		mounts, err := store.takeSnapshot(t.Context(), "id", "uid", &image.Image{DiffIDs: []digest.Digest{c.image}})
+		if err != nil || len(mounts) != 1 || mounts[0].Source != c.image.String() {
+			t.Errorf("%s: %v, %v, want %s", c.name, mounts, err, c.image)
+		}
+		if !slices.Equal(fake.done, c.want) {
+			t.Errorf("%s: did %v, want %v", c.name, fake.done, c.want)
+		}
+		if _, again := store.laidOut.Load("id"); again {
+			t.Errorf("%s: it would be taken once more", c.name)
+		}
+	}
+}
+
+// newFakeClient is a client of nothing but a snapshotter.
+func newFakeClient(t *testing.T, snapshotter snapshots.Snapshotter) *containerd.Client {
+	t.Helper()
+	client, err := containerd.New("", containerd.WithServices(
+		containerd.WithSnapshotters(map[string]snapshots.Snapshotter{Snapshotter: snapshotter})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }

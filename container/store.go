@@ -67,7 +67,7 @@ type Store struct {
 	laidOut sync.Map // a layout by ID of the container-to-be; see LayOut
 }
 
-// layout is how a root filesystem is mounted, and the image that it is made of.
+// layout is how a root filesystem is mounted, and the snapshot that it is made from.
 type layout struct {
 	parent string
 	mounts []mount.Mount
@@ -269,6 +269,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 }
 
 func (s *Store) removeSnapshot(ctx context.Context, id string) error {
+	s.laidOut.Delete(id)
 	return s.client.SnapshotService(Snapshotter).Remove(ctx, id)
 }
 

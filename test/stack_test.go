@@ -43,6 +43,29 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
+// What is only foreseen starts no containerd, and who else has a port of the host
+// is told all the same.
+func TestForeseesWithoutContainerd(t *testing.T) {
+	watch(t)
+	in := empty(t)
+	in.base = leakcheck.Listing{}
+	in.kept = []string{"file", "process", "fd", "mount"} // of the containerd that its clean-up starts
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	text := manifest(fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: taken}\nspec: {containers: [{name: a, image: PROBE, ports: [{containerPort: 80, hostPort: %d}]}]}\n", taken))
+	r := in.input(t, text, "up", "--dry-run", "-").want(t, 1)
+	if !strings.Contains(r.stderr, fmt.Sprintf("host port %d/TCP is in use", taken)) {
+		t.Errorf("standard error is %q", r.stderr)
+	}
+	if pid, err := in.PID(); err == nil {
+		t.Errorf("containerd runs: %d", pid)
+	}
+}
+
 // Many first commands at once make one containerd.
 func TestStartsAtOnce(t *testing.T) {
 	watch(t)

@@ -19,7 +19,8 @@ const (
 	// hastenPause is less than a grace period of RCU, which takes two ticks of the
 	// kernel's clock at least.
 	hastenPause = 4 * time.Millisecond
-	// hastenTime is when a runtime is slow for other reasons.
+	// hastenTime is when a runtime is slow for other reasons, and how long a move
+	// that hangs is waited for.
 	hastenTime = time.Second
 )
 
@@ -41,7 +42,10 @@ func (d *Driver) Hasten() (stop func()) {
 	}()
 	return func() {
 		close(stopped)
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(hastenTime):
+		}
 	}
 }
 
@@ -82,10 +86,14 @@ func (d *Driver) own() (list, id string, err error) {
 		return "", "", err
 	}
 	pid := strconv.Itoa(os.Getpid())
+	list, id = "tasks", strconv.Itoa(unix.Gettid())
+	if d.unified {
+		list, id = "cgroup.procs", pid
+	}
 	for _, h := range d.hierarchies {
-		names, list, id := h.options, "tasks", strconv.Itoa(unix.Gettid())
+		names := h.options
 		if d.unified {
-			names, list, id = []string{""}, "cgroup.procs", pid
+			names = []string{""}
 		}
 		for _, name := range names {
 			path, ok := paths[name]

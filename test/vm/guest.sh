@@ -12,7 +12,7 @@ modprobe -a overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_fib
 failed=0
 run() { # DIR, what to run of it
 	[ -d "$1" ] || return 0
-	(cd "$1" && exec ./package.test -test.v -test.parallel 1 -test.timeout 80m -test.run "$2") || failed=1
+	(cd "$1" && exec ./package.test -test.v -test.parallel 1 -test.timeout 55m -test.run "$2") || failed=1
 }
 run sandbox/cgroup .
 run container/stack Cgroup

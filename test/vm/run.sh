@@ -5,7 +5,7 @@
 #
 #   VM_RUN      which tests of ./test, as for go test -run; those when it is not set
 #   VM_DRIVERS  with which cgroup drivers; with both when it is not set
-#   VM_TIMEOUT  when to turn the machine off, as for timeout(1); 3h when it is not set
+#   VM_TIMEOUT  when to turn the machine off, as for timeout(1); 2h when it is not set
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export CGO_ENABLED=0
@@ -45,7 +45,7 @@ machine=(
 	-drive "file=$payload/img,if=virtio,format=raw,snapshot=on"
 	-serial "file:$out/console.log" -serial stdio
 )
-timeout --foreground --kill-after=10s "${VM_TIMEOUT:-3h}" \
+timeout --foreground --kill-after=10s "${VM_TIMEOUT:-2h}" \
 	nice -n 10 qemu-system-x86_64 "${machine[@]}" </dev/null | tee "$out/test.log"
 tail -n 1 "$out/test.log" | grep -q -x 'guest: success 0' || {
 	echo "run: the tests failed, or the machine did: see $out/console.log" >&2
