@@ -295,7 +295,8 @@ func rolledBack(t *testing.T, in *instance) {
 }
 
 // TestSixteenAtOnce: of many calls that wish for the same pod and ConfigMap one
-// makes them, and all return when the pod runs.
+// makes them, and all return when the pod runs; of many that remove it all return
+// when it is gone.
 func TestSixteenAtOnce(t *testing.T) {
 	in := alone(t)
 	text := manifest(`
@@ -310,19 +311,9 @@ kind: ConfigMap
 metadata: {name: wished}
 data: {k: v}
 `)
-	results := make([]result, 16)
-	var group sync.WaitGroup
-	for i := range results {
-		group.Go(func() { results[i] = in.input(t, text, "up", "-") })
-	}
-	group.Wait()
-	t.Cleanup(func() {
-		uids := in.uidsOf(t, "wished")
-		in.input(t, text, "down", "--force", "-").want(t, 0)
-		in.gone(t, uids...)
-	})
+	t.Cleanup(func() { in.input(t, text, "down", "--force", "-").want(t, 0) })
 	counts := map[string]int{}
-	for _, r := range results {
+	for _, r := range sixteen(func(int) result { return in.input(t, text, "up", "-") }) {
 		r.want(t, 0)
 		for line := range strings.Lines(r.stdout) {
 			counts[line]++
@@ -336,10 +327,28 @@ data: {k: v}
 			t.Errorf("%q %d times, want %d", line, counts[line], want)
 		}
 	}
-	if uids := in.uidsOf(t, "wished"); len(uids) != 1 {
+	uids := in.uidsOf(t, "wished")
+	if len(uids) != 1 {
 		t.Errorf("pods %v", uids)
 	}
 	if pod := in.pod(t, "wished"); container(t, pod, "a").State.Running == nil || container(t, pod, "a").RestartCount != 0 {
 		t.Errorf("status %+v", pod.Status)
 	}
+	for _, r := range sixteen(func(i int) result {
+		return in.run(t, "rm", "--ignore-not-found", "--grace-period", fmt.Sprint(30-2*i), "wished") // always a shorter one
+	}) {
+		r.want(t, 0)
+	}
+	in.gone(t, uids...)
+}
+
+// sixteen calls call as often at once, with numbers from 0 on.
+func sixteen(call func(i int) result) []result {
+	results := make([]result, 16)
+	var group sync.WaitGroup
+	for i := range results {
+		group.Go(func() { results[i] = call(i) })
+	}
+	group.Wait()
+	return results
 }

@@ -221,7 +221,8 @@ func (n *Network) Clean(ctx context.Context) error {
 	if err := dismiss(bridgeName(n.config.RunDir)); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(n.path("ipam")), os.RemoveAll(n.path("cache")), os.Remove(n.confPath()))
+	// Others may have taken it away while the lock was waited for.
+	return errors.Join(os.RemoveAll(n.path("ipam")), os.RemoveAll(n.path("cache")), os.RemoveAll(n.confPath()))
 }
 
 // removeBridge tells whether the bridge is gone. Links of pods go away with their

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -601,6 +602,54 @@ func TestCleanLeavesWhatIsInUse(t *testing.T) {
 	if err := netlink.LinkDel(guest); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// All of them see that there is something to clean, one of them cleans.
+func TestCleanAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect(w.pod("a"))
+	if err := w.Del(context.Background(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockFile(context.Background(), w.lockPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for range 8 {
+		group.Go(func() error { return w.Clean(ctx) })
+	}
+	for opened(t, w.lockPath()) < 1+8 { // until each of them waits
+		if err := context.Cause(ctx); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	lock.Close()
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := netlink.LinkByName(bridgeName(w.runDir)); !isNotFound(err) {
+		t.Errorf("the bridge is still there (%v)", err)
+	}
+}
+
+// opened counts the descriptors that this process has of a file.
+func opened(t *testing.T, path string) (count int) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && target == path {
+			count++
+		}
+	}
+	return count
 }
 
 func TestManyPodsAtATime(t *testing.T) {
