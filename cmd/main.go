@@ -101,14 +101,14 @@ func (a *app) bind(root *cobra.Command) {
 	flags.StringVar(&a.cniConfDir, "cni-conf-dir", os.Getenv("PODRUN_CNI_CONF_DIR"), "directory of CNI configurations to use instead of the built-in network (PODRUN_CNI_CONF_DIR)")
 	flags.StringVar(&a.cgroupDriver, "cgroup-driver", environment("PODRUN_CGROUP_DRIVER", "cgroupfs"), "who makes the cgroups of new pods: cgroupfs, which is podrun itself, or systemd (PODRUN_CGROUP_DRIVER)")
 	flags.StringVarP(&a.namespace, "namespace", "n", "", `namespace of pods (default "default")`)
-	flags.StringVar(&a.logMaxSize, "log-max-size", environment("PODRUN_LOG_MAX_SIZE", "10Mi"), "size from which on a container's log is rotated (PODRUN_LOG_MAX_SIZE)")
-	flags.StringVar(&a.logMaxFiles, "log-max-files", environment("PODRUN_LOG_MAX_FILES", "5"), "how many files of a container's log are kept, at least 2 (PODRUN_LOG_MAX_FILES)")
+	flags.StringVar(&a.logMaxSize, "log-max-size", environment("PODRUN_LOG_MAX_SIZE", "10Mi"), "size from which on a log of a new pod's container is rotated (PODRUN_LOG_MAX_SIZE)")
+	flags.StringVar(&a.logMaxFiles, "log-max-files", environment("PODRUN_LOG_MAX_FILES", "5"), "how many files of such a log are kept, at least 2 (PODRUN_LOG_MAX_FILES)")
 	debug, _ := strconv.ParseBool(os.Getenv("PODRUN_DEBUG"))
 	backoff, err := time.ParseDuration(environment("PODRUN_BACKOFF_BASE", "10s"))
 	if err != nil {
 		a.wrong = usagef("PODRUN_BACKOFF_BASE: %v", err)
 	}
-	flags.DurationVar(&a.backoff, "backoff-base", backoff, "first back-off after a crash or a failed pull; it doubles up to 30 times that (PODRUN_BACKOFF_BASE)")
+	flags.DurationVar(&a.backoff, "backoff-base", backoff, "first back-off of new pods after a crash or a failed pull; it doubles up to 30 times that (PODRUN_BACKOFF_BASE)")
 	flags.BoolVar(&a.debug, "debug", debug, "log each step with its duration (PODRUN_DEBUG)")
 }
 
@@ -174,7 +174,6 @@ func (a *app) settings() (pod.Config, error) {
 		return pod.Config{}, err
 	}
 	return pod.Config{
-		LogLimits:  limits,
 		Root:       root,
 		RunDir:     runDir,
 		Containerd: a.containerd,
@@ -182,6 +181,7 @@ func (a *app) settings() (pod.Config, error) {
 		Systemd:    systemd,
 		Debug:      a.debug,
 		Backoff:    a.backoff,
+		LogLimits:  limits,
 		Log:        a.log(),
 	}, nil
 }

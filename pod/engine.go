@@ -27,14 +27,14 @@ import (
 
 // Config says where an Engine's pods live and what runs them.
 type Config struct {
-	Root       string      // what must survive a reboot; absolute
-	RunDir     string      // what must not; absolute
-	Containerd string      // the address of a containerd to use; empty: see stack.Config
-	CNIConfDir string      // empty: the built-in bridge network
-	Systemd    bool        // which makes the cgroups of new pods; see cgroup.Driver
-	LogLimits  logs.Limits // of containers' logs
+	Root       string        // what must survive a reboot; absolute
+	RunDir     string        // what must not; absolute
+	Containerd string        // the address of a containerd to use; empty: see stack.Config
+	CNIConfDir string        // empty: the built-in bridge network
+	Systemd    bool          // which makes the cgroups of new pods; see cgroup.Driver
+	Backoff    time.Duration // the base of new pods' back-offs; zero: the kubelet's 10 s
+	LogLimits  logs.Limits   // of new pods' logs
 	Debug      bool
-	Backoff    time.Duration // the base of back-offs; zero: the kubelet's 10 s
 	Log        *slog.Logger
 }
 
@@ -205,7 +205,12 @@ func (e *Engine) assemble(ctx context.Context) error {
 		BootID:      strings.TrimSpace(string(boot)),
 		Allocatable: allocatable(facts, e.config.Root),
 		Machine:     facts,
-		Log:         e.config.Log,
+		Settings: sandbox.Settings{
+			Backoff:     e.config.Backoff,
+			LogMaxSize:  e.config.LogLimits.MaxSize,
+			LogMaxFiles: e.config.LogLimits.MaxFiles,
+		},
+		Log: e.config.Log,
 	}, e.containers, e.images, network.New(network.Config{
 		RunDir:  e.config.RunDir,
 		ConfDir: e.config.CNIConfDir,

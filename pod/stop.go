@@ -145,6 +145,7 @@ func (e *Engine) rewind(ctx context.Context, uid string) error {
 	sb.Memory = sandbox.Memory{
 		Attempt:     sb.Memory.Attempt + 1,
 		Systemd:     sb.Memory.Systemd,
+		Settings:    sb.Memory.Settings,
 		BootID:      e.sandboxes.BootID(),
 		StartedAt:   begin,
 		RestartedAt: begin,

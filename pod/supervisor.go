@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strconv"
 
 	"github.com/containerd/errdefs"
 	"k8s.io/utils/clock"
@@ -33,7 +32,6 @@ func (e *Engine) own(ctx context.Context, lock *supervise.Lock, uid string, part
 	defer lock.Release()
 	parts.Sandboxes, parts.Containers, parts.Images, parts.Objects = e.sandboxes, e.containers, e.images, e.objects
 	parts.Clock, parts.Log = clock.RealClock{}, e.config.Log
-	parts.Backoff, parts.LogLimits = e.config.Backoff, e.config.LogLimits
 	parts.Revive = func() error { return stack.Revive(ctx, e.config.Stack()) }
 	err := supervise.New(uid, parts).Run(ctx)
 	if _, gone := e.sandboxes.Load(context.WithoutCancel(ctx), uid); errdefs.IsNotFound(gone) {
@@ -69,11 +67,6 @@ func (e *Engine) environment() []string {
 		"PODRUN_RUN_DIR=" + e.config.RunDir,
 		"CONTAINERD_ADDRESS=" + e.config.Containerd,
 		"PODRUN_CNI_CONF_DIR=" + e.config.CNIConfDir,
-		"PODRUN_LOG_MAX_SIZE=" + strconv.FormatInt(e.config.LogLimits.MaxSize, 10),
-		"PODRUN_LOG_MAX_FILES=" + strconv.Itoa(e.config.LogLimits.MaxFiles),
-	}
-	if e.config.Backoff > 0 {
-		env = append(env, "PODRUN_BACKOFF_BASE="+e.config.Backoff.String())
 	}
 	if e.config.Systemd {
 		env = append(env, "PODRUN_CGROUP_DRIVER=systemd")

@@ -40,7 +40,7 @@ type view struct {
 
 // look observes a pod; errdefs.ErrNotFound when it is gone.
 func (e *Engine) look(ctx context.Context, uid string) (*view, error) {
-	sb, observed, err := supervise.Observe(ctx, e.sandboxes, uid, e.config.Backoff)
+	sb, observed, err := supervise.Observe(ctx, e.sandboxes, uid)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,8 @@ type Memory struct {
 	// Systemd says that systemd makes the pod's cgroups. That does not change while
 	// there is the pod.
 	Systemd bool `json:"systemd,omitempty"`
+	// Settings are the pod's, whoever supervises it.
+	Settings Settings `json:"settings,omitzero"`
 	// StartedAt is when the present attempt's pause container was started.
 	StartedAt time.Time `json:"startedAt"`
 	// IPs of the pod, once its network is made; the first is the pod's IP.
@@ -78,6 +80,16 @@ type Memory struct {
 	// Failures are the last failed attempts to bring something up, by
 	// container name; the sandbox' own has the empty name.
 	Failures map[string]Failure `json:"failures,omitempty"`
+}
+
+// Settings are what a pod keeps of what podrun was told when it was made.
+type Settings struct {
+	// Backoff is the base of back-offs; zero for the kubelet's.
+	Backoff time.Duration `json:"backoff,omitempty"`
+	// LogMaxSize is how large a log may become, in bytes, LogMaxFiles how many
+	// files of it are kept; see logs.Limits. Zero for the kubelet's.
+	LogMaxSize  int64 `json:"logMaxSize,omitempty"`
+	LogMaxFiles int   `json:"logMaxFiles,omitempty"`
 }
 
 // Halt is the wish that a pod be stopped and its record kept. Like the pod as it

@@ -28,6 +28,7 @@ type Config struct {
 	BootID       string          // of the machine, another one after each reboot
 	Allocatable  v1.ResourceList // what all pods may have together
 	Machine      oci.Machine
+	Settings     Settings // of new pods
 	Log          *slog.Logger
 }
 
@@ -73,7 +74,7 @@ func (s *Store) Register(ctx context.Context, pod *v1.Pod, pause *image.Image) e
 	if err != nil {
 		return err
 	}
-	memory, err := encode(Memory{BootID: s.config.BootID, Systemd: s.cgroups.Systemd()})
+	memory, err := encode(Memory{BootID: s.config.BootID, Systemd: s.cgroups.Systemd(), Settings: s.config.Settings})
 	if err != nil {
 		return err
 	}

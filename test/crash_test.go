@@ -3,6 +3,7 @@ package test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -280,6 +281,42 @@ spec:
 			t.Errorf("stream %d has %d bytes, want %d", i, len(stream), want.Len())
 		}
 	}
+}
+
+// A pod keeps the settings that it was made with, whoever takes over, and when
+// it begins anew.
+func TestKeepsSettings(t *testing.T) {
+	in := alone(t)
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: settled}
+spec:
+  containers:
+  - {name: a, image: BUSYBOX, command: [sh, -c, "exit 1"]}
+  - {name: b, image: BUSYBOX, command: [sh, -c, "seq 1 10000; trap 'exit 0' TERM; while :; do sleep 0.05; done"]}
+`, "--backoff-base", "20ms", "--log-max-size", "20Ki")
+	restarts := func(n int32) {
+		t.Helper()
+		eventually(t, 10*time.Second, func() error { // with the usual settings 5 restarts take minutes
+			if a := container(t, in.pod(t, "settled"), "a"); a.RestartCount < n {
+				return fmt.Errorf("%d restarts, want %d", a.RestartCount, n)
+			}
+			return nil
+		})
+	}
+	in.killSupervisor(t)
+	restarts(container(t, in.pod(t, "settled"), "a").RestartCount + 5)
+	eventually(t, 25*time.Second, func() error {
+		files, err := filepath.Glob(filepath.Join(in.Root, "pods", string(pod.UID), "logs", "b", "0.log.*"))
+		if err == nil && len(files) == 0 {
+			err = errors.New("the log is not rotated")
+		}
+		return err
+	})
+	in.ok(t, "stop", "settled")
+	in.ok(t, "start", "settled")
+	restarts(5)
 }
 
 // A pod that ends while nobody watches is seen to have ended, with its exit

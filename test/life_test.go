@@ -34,7 +34,7 @@ func TestLife(t *testing.T) {
 	}
 	t.Logf("PODRUN_LIFE_SEED=%d", seed)
 	in := alone(t)
-	in.env = append(in.env, "PODRUN_BACKOFF_BASE=200ms") // whoever takes over has it
+	in.env = append(in.env, "PODRUN_BACKOFF_BASE=200ms")
 	for i := range rounds {
 		l := &life{T: t, in: in, rand: rand.New(rand.NewPCG(seed, uint64(i)))}
 		if !t.Run(strconv.Itoa(i), l.run) {

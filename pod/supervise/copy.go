@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"sync"
@@ -82,11 +83,14 @@ func (s *Supervisor) copying(id string) bool {
 func (s *Supervisor) startCopier(ctx context.Context, files logs.Files) *copier {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
+	limits := logs.DefaultLimits
+	limits.MaxSize = cmp.Or(s.sandbox.Memory.Settings.LogMaxSize, limits.MaxSize)
+	limits.MaxFiles = cmp.Or(s.sandbox.Memory.Settings.LogMaxFiles, limits.MaxFiles)
 	c := &copier{files: files, end: sync.OnceFunc(func() { close(ended) }), stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
 		defer stop()
-		if c.err = files.Copy(ctx, ended, s.LogLimits); c.err != nil && ctx.Err() == nil {
+		if c.err = files.Copy(ctx, ended, limits); c.err != nil && ctx.Err() == nil {
 			s.Log.Error("copy log", "file", files.Log(), "error", c.err)
 		}
 	}()

@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"context"
-	"time"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -12,9 +11,8 @@ import (
 )
 
 // Observe looks at a pod: its sandbox with the record in it, and what the
-// world shows of it. backoff is the base of back-offs, zero for the usual one.
-// errdefs.ErrNotFound says that there is no such pod.
-func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string, backoff time.Duration) (*sandbox.Sandbox, status.Observed, error) {
+// world shows of it. errdefs.ErrNotFound says that there is no such pod.
+func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string) (*sandbox.Sandbox, status.Observed, error) {
 	sb, containers, err := sandboxes.Observe(ctx, uid)
 	if err != nil {
 		return nil, status.Observed{}, err
@@ -23,7 +21,7 @@ func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string, backoff 
 		Created:     sb.CreatedAt,
 		HostIPs:     sandboxes.HostIPs(),
 		Sandbox:     observedSandbox(sb),
-		BackoffBase: backoff,
+		BackoffBase: sb.Memory.Settings.Backoff,
 		Failures:    map[string]status.Failure{},
 		Probes:      map[string]status.Probes{},
 		Conditions:  map[v1.PodConditionType]status.Condition{},

@@ -12,7 +12,6 @@ import (
 
 	"podrun/container"
 	"podrun/container/image"
-	"podrun/container/logs"
 	"podrun/pod/event"
 	"podrun/pod/objects"
 	"podrun/pod/plan"
@@ -33,8 +32,6 @@ type Parts struct {
 	Containers *container.Store
 	Images     *image.Store
 	Objects    *objects.Store
-	// LogLimits bound the containers' logs.
-	LogLimits logs.Limits
 	// Revive starts a containerd that died again; may be nil.
 	Revive func() error
 	// Until ends Run when it says so of what was observed; may be nil.
@@ -42,9 +39,7 @@ type Parts struct {
 	// Progress is told what is being done; may be nil.
 	Progress func(Progress)
 	Clock    clock.Clock
-	// Backoff is the base of back-offs, zero for the usual one.
-	Backoff time.Duration
-	Log     *slog.Logger
+	Log      *slog.Logger
 }
 
 // Supervisor keeps one pod. All that it knows is owned by the goroutine of
@@ -153,7 +148,7 @@ func (s *Supervisor) note(err error) {
 // step observes, plans and starts what is to be done, and says when to look
 // again at the latest.
 func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err error) {
-	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid, s.Backoff)
+	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
 	if errdefs.IsNotFound(err) {
 		return true, time.Time{}, nil
 	}
