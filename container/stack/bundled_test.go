@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -335,5 +336,41 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// What containerd leaves of a task is removed,
+// hidden or not, and nothing else.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := Config{Root: filepath.Join(dir, "r"), RunDir: filepath.Join(dir, "s")}
+	var left []string
+	for _, name := range []string{"id", ".id", "other"} {
+		for _, task := range taskDirs(cfg, "ns", name) {
+			if err := os.MkdirAll(filepath.Join(task, "rootfs"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(task, "exit.json"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if name == "other" {
+				left = append(left, task)
+			}
+		}
+	}
+	if err := Forget(t.Context(), cfg, "ns", "id"); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, all := range taskDirs(cfg, "ns", "*") {
+		tasks, err := filepath.Glob(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, tasks...)
+	}
+	if !slices.Equal(found, left) {
+		t.Errorf("left are %q, want %q", found, left)
 	}
 }

@@ -23,8 +23,7 @@ func Sweep(cfg Config, namespace string, known func() (map[string]bool, error)) 
 		return nil
 	}
 	var dirs []string
-	for _, all := range taskDirs(cfg, namespace, "*") {
-		// A task's directory is hidden by a dot before it is removed.
+	for _, all := range taskDirs(cfg, namespace, "*") { // the hidden ones, too
 		found, err := filepath.Glob(all)
 		if err != nil {
 			return err
@@ -47,14 +46,15 @@ func Sweep(cfg Config, namespace string, known func() (map[string]bool, error)) 
 	return errors.Join(errs...)
 }
 
-// Forget removes what a bundled containerd that was killed left of one task, of which it knows no
-// more. A containerd that sees a shim gone takes its tasks away by itself: it is waited for, since
+// Forget removes what a bundled containerd left of one task, of which it knows no more: one that
+// was killed, or one that failed to remove a directory. A containerd that sees a shim gone takes its tasks away by itself: it is waited for, since
 // the next task of that ID will be in the same place. Idempotent.
 func Forget(ctx context.Context, cfg Config, namespace, id string) error {
 	if !cfg.bundled() {
 		return nil
 	}
-	dirs := taskDirs(cfg, namespace, id)
+	// What comes into a hidden directory while it is being removed stays, and it with that.
+	dirs := slices.Concat(taskDirs(cfg, namespace, id), taskDirs(cfg, namespace, "."+id))
 	for deadline := time.Now().Add(cleanUpTime); time.Now().Before(deadline); {
 		dirs = slices.DeleteFunc(dirs, func(dir string) bool {
 			_, err := os.Lstat(dir)
@@ -82,7 +82,8 @@ const (
 	cleanUpPoll = 10 * time.Millisecond
 )
 
-// taskDirs are the two directories that containerd has for a task.
+// taskDirs are the two directories that containerd has for a task. It hides one by a dot before it
+// removes it.
 func taskDirs(cfg Config, namespace, id string) []string {
 	const tasks = "io.containerd.runtime.v2.task"
 	return []string{filepath.Join(cfg.state(), tasks, namespace, id), filepath.Join(cfg.data(), tasks, namespace, id)}
