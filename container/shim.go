@@ -24,7 +24,7 @@ const shimPrefix = "containerd-shim-"
 
 // Hung says whether an error is that of a call to a shim that does not answer.
 func Hung(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && (errdefs.IsDeadlineExceeded(err) || errors.Is(err, context.DeadlineExceeded))
+	return ctx.Err() == nil && errdefs.IsDeadlineExceeded(err)
 }
 
 // KillShim kills the shim of a sandbox that does not answer. containerd then

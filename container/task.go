@@ -110,9 +110,10 @@ func (s *Store) StartPause(ctx context.Context, id string) error {
 }
 
 // runtimeError tells what the runtime says from what containerd, or the way
-// to it, does.
+// to it, does. One that says nothing in time has not failed: as with a kubelet
+// it is asked again.
 func runtimeError(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errdefs.IsUnavailable(err) || errdefs.IsNotFound(err) || errdefs.IsCanceled(err) {
+	if ctx.Err() != nil || errdefs.IsDeadlineExceeded(err) || errdefs.IsUnavailable(err) || errdefs.IsNotFound(err) || errdefs.IsCanceled(err) {
 		return err
 	}
 	return &startError{err}
