@@ -62,7 +62,12 @@ func (s *Store) Exec(ctx context.Context, id string, exec Exec) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("wait for process: %w", err)
 	}
-	if err := process.Start(ctx); err != nil {
+	// Were it broken off, nobody would read what the process writes any more: the
+	// shim would wait for that for 30 s, and say no earlier that the container has
+	// ended, should it end meanwhile.
+	starting, cancel := toItsEnd(ctx)
+	defer cancel()
+	if err := process.Start(starting); err != nil {
 		stdin.atEnd(func() {})
 		if ctx.Err() != nil {
 			return 0, ctx.Err()

@@ -84,6 +84,7 @@ var core = []struct {
 	{"up is interrupted in vain", interruptedInVain},
 	{"describes probes", describesProbes},
 	{"exec has streams", execStreams},
+	{"exec is interrupted", execInterrupted},
 	{"copies", copies},
 	{"copies nothing of the host", copiesNothingOfTheHost},
 	{"shows stats", showsStats},

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -267,6 +268,42 @@ spec:
 	}
 	if r.stderr != "pod\n" {
 		t.Errorf("standard error is %q", r.stderr)
+	}
+}
+
+// execInterrupted: at whichever moment a command in a container is interrupted,
+// it goes away at once, and the container's end is seen at once.
+func execInterrupted(t *testing.T, in *instance) {
+	const times = 120
+	pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: interrupted}
+spec:
+  containers: [{name: a, image: BUSYBOX, command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.05; done"]}]
+`)
+	eventually(t, 10*time.Second, func() error {
+		if !traps(t, pod) {
+			return errors.New("SIGTERM would be lost")
+		}
+		return nil
+	})
+	took := in.run(t, "exec", "interrupted", "--", "true").want(t, 0).took
+	for i := range times {
+		cmd := in.command(t.Context(), "exec", "interrupted", "--", "true")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(took * time.Duration(i) / times)
+		_ = cmd.Process.Signal(os.Interrupt)
+		begin := time.Now()
+		_ = cmd.Wait()
+		if took := time.Since(begin); took > 4*time.Second*lab.slowness {
+			t.Fatalf("interrupted %d/%d of its time after its start, it ended after %v", i, times, took)
+		}
+	}
+	if r := in.run(t, "rm", "interrupted").want(t, 0); r.took > 10*time.Second*lab.slowness {
+		t.Errorf("removed after %v", r.took)
 	}
 }
 
