@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -123,12 +122,10 @@ func (d *decoder) decode(doc document, object apiObject) {
 	if *d.budget < 0 {
 		return
 	}
-	encoded, err := json.Marshal(value)
-	if err == nil {
-		err = json.Unmarshal(encoded, object)
-	}
-	if err != nil {
-		d.add(doc.root.Line, "", "decode: %v", err)
+	if fields, ok := value.(map[string]any); ok {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, object); err != nil {
+			d.add(doc.root.Line, "", "decode: %v", err)
+		}
 	}
 	if doc.kind != "" {
 		object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: kindName(object)})
