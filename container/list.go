@@ -191,7 +191,16 @@ func joinMessages(runtime, left string) string {
 	return runtime + ": " + left
 }
 
+// process is what there is to know of a container's process.
 func (s *Store) process(ctx context.Context, id string) (*tasktypes.Process, error) {
+	if process, ok := s.starting.Load(id); ok {
+		return process.(*tasktypes.Process), nil
+	}
+	return s.ask(ctx, id)
+}
+
+// ask has a container's shim say it.
+func (s *Store) ask(ctx context.Context, id string) (*tasktypes.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	response, err := s.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: id})

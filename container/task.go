@@ -86,24 +86,33 @@ func (s *Store) Start(ctx context.Context, id string) error {
 	// whatever the record does.
 	recorded := make(chan error, 1)
 	go func() { recorded <- s.setLabel(ctx, id, labelStartedAt, formatTime(time.Now())) }()
-	err := s.recordStartError(ctx, id, s.StartPause(ctx, id))
+	err := s.recordStartError(ctx, id, s.start(ctx, id))
 	if noted := <-recorded; noted != nil {
 		err = errors.Join(err, fmt.Errorf("record start: %w", noted))
 	}
 	return err
 }
 
-// StartPause runs the process of a pause container, of which nothing more is
-// written down: a sandbox that was made has addresses in its record. One that
-// runs already is left alone.
-func (s *Store) StartPause(ctx context.Context, id string) error {
+// StartPause runs the process of a pause container that was just created, of
+// which nothing more is written down: a sandbox that was made has addresses in
+// its record. Meanwhile it is said to be Created: its shim would let everybody
+// wait who wants to know, and its namespaces are there.
+func (s *Store) StartPause(ctx context.Context, id string, pid int) error {
+	s.starting.Store(id, &tasktypes.Process{ID: id, Pid: uint32(pid), Status: tasktypes.Status_CREATED})
+	defer s.starting.Delete(id)
+	return s.start(ctx, id)
+}
+
+// start runs the process of a created container. One that runs already is left
+// alone.
+func (s *Store) start(ctx context.Context, id string) error {
 	calling, cancel := toItsEnd(ctx)
 	defer cancel()
 	_, err := s.client.TaskService().Start(calling, &tasks.StartRequest{ContainerID: id})
 	if err == nil {
 		return nil
 	}
-	if process, lost := s.process(ctx, id); lost == nil && process.Status == tasktypes.Status_RUNNING {
+	if process, lost := s.ask(ctx, id); lost == nil && process.Status == tasktypes.Status_RUNNING {
 		return nil
 	}
 	return runtimeError(ctx, errgrpc.ToNative(err))

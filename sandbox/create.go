@@ -212,12 +212,13 @@ func (s *Store) groupContainers(ctx context.Context, sb *Sandbox) error {
 
 // startPause makes the pause container's process and starts it.
 func (s *Store) startPause(ctx context.Context, sb *Sandbox, rootfs []mount.Mount) error {
+	var pid int
 	return s.perform(ctx, sb, []step{
-		{"create pause container", func(ctx context.Context, sb *Sandbox) error {
-			_, err := s.containers.CreateTask(ctx, sb.ID, rootfs, container.IO{})
+		{"create pause container", func(ctx context.Context, sb *Sandbox) (err error) {
+			pid, err = s.containers.CreateTask(ctx, sb.ID, rootfs, container.IO{})
 			return err
 		}},
-		{"start pause container", func(ctx context.Context, sb *Sandbox) error { return s.containers.StartPause(ctx, sb.ID) }},
+		{"start pause container", func(ctx context.Context, sb *Sandbox) error { return s.containers.StartPause(ctx, sb.ID, pid) }},
 	})
 }
 
