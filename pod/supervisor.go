@@ -33,8 +33,12 @@ func (e *Engine) own(ctx context.Context, lock *supervise.Lock, uid string, part
 	parts.Sandboxes, parts.Containers, parts.Images, parts.Objects = e.sandboxes, e.containers, e.images, e.objects
 	parts.Clock, parts.Log = clock.RealClock{}, e.config.Log
 	parts.Revive = func() error { return stack.Revive(ctx, e.config.Stack()) }
-	err := supervise.New(uid, parts).Run(ctx)
-	if _, gone := e.sandboxes.Load(context.WithoutCancel(ctx), uid); errdefs.IsNotFound(gone) {
+	gone, err := supervise.New(uid, parts).Run(ctx)
+	if err != nil {
+		_, lost := e.sandboxes.Load(context.WithoutCancel(ctx), uid)
+		gone = errdefs.IsNotFound(lost)
+	}
+	if gone {
 		// Whoever locks a pod at its very end makes its directory once more.
 		return errors.Join(err, e.sandboxes.Forget(context.WithoutCancel(ctx), uid))
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -65,7 +66,7 @@ func classify(err error) error {
 		return nil
 	}
 	for text := range strings.Lines(err.Error()) {
-		if match := remoteText.FindStringSubmatch(text); match != nil {
+		if match := remoteText().FindStringSubmatch(text); match != nil {
 			if status, err := strconv.Atoi(match[1]); err == nil {
 				return classOf(status)
 			}
@@ -78,9 +79,15 @@ func classify(err error) error {
 	return nil
 }
 
+// later compiles an expression when it is needed, for the first time: most calls
+// of podrun see no such error.
+func later(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // remoteText is what is left of an error of the transfer service: gRPC carries
 // neither HTTP's status nor errno, so that their text is all there is to go by.
-var remoteText = regexp.MustCompile(`: (?:([45]\d\d) [A-Z][A-Za-z ]+|(authorization failed|no basic auth credentials)|connection refused|no route to host|network is unreachable|no such host|i/o timeout)\s*$`)
+var remoteText = later(`: (?:([45]\d\d) [A-Z][A-Za-z ]+|(authorization failed|no basic auth credentials)|connection refused|no route to host|network is unreachable|no such host|i/o timeout)\s*$`)
 
 func classOf(status int) error {
 	switch {
@@ -95,18 +102,18 @@ func classOf(status int) error {
 }
 
 // noise is what containerd puts before the cause of a failed pull.
-var noise = regexp.MustCompile(`^(rpc error: code = \w+ desc = |failed to resolve image: |failed to resolve reference "[^"]*": |failed to do request: |failed to copy: |unpack: )`)
+var noise = later(`^(rpc error: code = \w+ desc = |failed to resolve image: |failed to resolve reference "[^"]*": |failed to do request: |failed to copy: |unpack: )`)
 
 // secrets are parts of a URL that may hold what is not to be shown: signed
 // addresses, to which registries redirect.
-var secrets = regexp.MustCompile(`(https?://)(?:[^/\s"@]*@)?([^\s"?]*)\?[^\s"]*`)
+var secrets = later(`(https?://)(?:[^/\s"@]*@)?([^\s"?]*)\?[^\s"]*`)
 
 // brief gives an error's text as one line without what the reader knows already.
 func brief(name string, err error) string {
-	text := secrets.ReplaceAllString(err.Error(), "$1$2")
+	text := secrets().ReplaceAllString(err.Error(), "$1$2")
 	text = strings.Join(strings.Fields(text), " ")
 	for {
-		shorter := strings.TrimPrefix(noise.ReplaceAllString(text, ""), name+": ")
+		shorter := strings.TrimPrefix(noise().ReplaceAllString(text, ""), name+": ")
 		shorter = strings.TrimPrefix(shorter, fmt.Sprintf("image %q: ", name))
 		if shorter == text {
 			return text

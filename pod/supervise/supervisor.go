@@ -58,6 +58,7 @@ type Supervisor struct {
 	probed   chan probed     // what they send
 	late     sync.WaitGroup  // the end of logs that an earlier owner left
 	known    map[string]bool // the IDs of the pod's containers
+	gone     bool            // there is no record of the pod any more
 	volumes  refreshing
 	trouble  string // why the pod could not be looked at the last time
 	events   teller
@@ -104,10 +105,10 @@ func New(uid string, parts Parts) *Supervisor {
 	}
 }
 
-// Run supervises until the pod has ended and is taken down, or is gone, or
-// Until says so, or ctx is done. In the last two cases all stays as it is, for
-// the next owner.
-func (s *Supervisor) Run(ctx context.Context) error {
+// Run supervises until the pod has ended and is taken down, or is gone, or Until
+// says so, or ctx is done. In the last two cases all stays as it is, for the next
+// owner.
+func (s *Supervisor) Run(ctx context.Context) (gone bool, err error) {
 	s.events = teller{log: event.Open(s.Sandboxes.RootDir(s.uid)), began: s.Clock.Now(), told: map[tale]bool{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.abandon()
@@ -117,7 +118,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		done, wake, err := s.step(ctx)
 		if done {
 			s.land(ctx)
-			return nil
+			return s.gone, nil
 		}
 		s.note(err)
 		if err != nil {
@@ -125,7 +126,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		}
 		s.wait(ctx, events, wake)
 	}
-	return context.Cause(ctx)
+	return false, context.Cause(ctx)
 }
 
 // note says that the pod cannot be looked at, once for each reason, and tries
@@ -150,6 +151,7 @@ func (s *Supervisor) note(err error) {
 func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err error) {
 	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
 	if errdefs.IsNotFound(err) {
+		s.gone = true
 		return true, time.Time{}, nil
 	}
 	if err != nil {
