@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -160,7 +161,11 @@ func encode(value any) (data []byte, err error) {
 // fromPause reads a sandbox from its pause container.
 func fromPause(c *container.Container) (*Sandbox, error) {
 	sb := &Sandbox{ID: c.ID, Image: c.Image, Pod: &v1.Pod{}, CreatedAt: c.CreatedAt, PausePID: c.PID}
-	if err := sb.Pod.Unmarshal(c.Extensions[extensionPod]); err != nil {
+	err := sb.Pod.Unmarshal(c.Extensions[extensionPod])
+	if err == nil && sb.Pod.UID == "" {
+		err = errors.New("there is none")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read record of pod %q: %w", c.Pod.Name, err)
 	}
 	for extension, value := range map[string]any{extensionMemory: &sb.Memory, extensionHalt: &sb.Halt} {

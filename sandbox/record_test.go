@@ -6,6 +6,9 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"podrun/container"
 )
@@ -43,6 +46,12 @@ func TestRecordRoundTrip(t *testing.T) {
 	t.Parallel()
 	pod := &v1.Pod{}
 	pod.Name, pod.UID = "web", "u"
+	pod.Spec.Containers = []v1.Container{{
+		Name:          "a",
+		Resources:     v1.ResourceRequirements{Limits: v1.ResourceList{v1.ResourceMemory: resource.MustParse("64Mi")}},
+		LivenessProbe: &v1.Probe{ProbeHandler: v1.ProbeHandler{HTTPGet: &v1.HTTPGetAction{Port: intstr.FromString("web")}}},
+	}}
+	pod.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{}}}}
 	memory := Memory{
 		Attempt: 2, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), IPs: []string{"10.0.0.2"},
 		Failures: map[string]Failure{"": {Reason: "CreatePodSandboxError", Message: "m", Count: 3}},
@@ -56,11 +65,13 @@ func TestRecordRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	sb, err := fromPause(c)
-	if err != nil || !reflect.DeepEqual(sb.Pod, pod) || !reflect.DeepEqual(sb.Memory, memory) {
+	if err != nil || !equality.Semantic.DeepEqual(sb.Pod, pod) || !reflect.DeepEqual(sb.Memory, memory) {
 		t.Errorf("got %+v, %+v, %v", sb.Pod, sb.Memory, err)
 	}
-	c.Extensions[extensionPod] = []byte("{")
-	if _, err := fromPause(c); err == nil {
-		t.Error("a broken record was read")
+	for _, broken := range [][]byte{[]byte("{"), nil} {
+		c.Extensions[extensionPod] = broken
+		if _, err := fromPause(c); err == nil {
+			t.Errorf("a record of %q was read", broken)
+		}
 	}
 }
