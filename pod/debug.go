@@ -227,7 +227,10 @@ func (d *Debugger) drop(ctx context.Context) error {
 	sb.Pod.Spec.EphemeralContainers = slices.DeleteFunc(sb.Pod.Spec.EphemeralContainers,
 		func(c v1.EphemeralContainer) bool { return c.Name == d.Name })
 	sb.Pod.Generation++
-	return d.engine.sandboxes.SavePod(ctx, sb)
+	if err := d.engine.sandboxes.SavePod(ctx, sb); !errdefs.IsNotFound(err) {
+		return err
+	}
+	return nil // the pod is gone, and the container with it
 }
 
 // Attach hands on all that the container writes, and what it is to read, until

@@ -100,5 +100,8 @@ func (e *Engine) markDeleted(ctx context.Context, ref Ref, options RemoveOptions
 	if plan.Delete(sb.Pod, options.Grace, time.Now()) {
 		err = e.sandboxes.SavePod(ctx, sb)
 	}
+	if errdefs.IsNotFound(err) {
+		err = nil // it was being deleted, and is gone by now
+	}
 	return sb.UID(), err
 }

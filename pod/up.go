@@ -60,13 +60,21 @@ func (e *StartError) Error() string {
 // ctx ends, what this call created is removed again and objects that it changed
 // are put back.
 func (e *Engine) Up(ctx context.Context, wish *manifest.Manifest, options UpOptions) ([]v1.Pod, error) {
-	up := &upCall{engine: e, options: options}
-	if err := up.prepare(ctx, wish); err != nil {
+	records, err := e.sandboxes.List(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if _, err := foresee(records, e.objects, wish, options); err != nil {
+		return nil, err
+	}
+	up := &upCall{engine: e, options: options}
+	if len(wish.Pods) > 0 {
+		if up.pause, err = e.pauseImage(ctx, options.PauseImage); err != nil {
+			return nil, err
+		}
+	}
 	var accepted []*v1.Pod
-	err := up.keepAll(ctx, objectsOf(wish))
-	if err == nil {
+	if err = up.keepAll(ctx, objectsOf(wish)); err == nil {
 		accepted, err = up.acceptAll(ctx, wish.Pods)
 	}
 	if err == nil && options.Accepted != nil {
@@ -93,26 +101,6 @@ type upCall struct {
 	pause   *image.Image
 	created []*v1.Pod
 	kept    []keeping
-}
-
-// prepare sees to it that the wish can be fulfilled, as far as the records tell, and
-// that there is what every pod needs.
-func (u *upCall) prepare(ctx context.Context, wish *manifest.Manifest) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		records, err := u.engine.sandboxes.List(ctx)
-		if err == nil {
-			_, err = foresee(records, u.engine.objects, wish, u.options)
-		}
-		return err
-	})
-	if len(wish.Pods) > 0 {
-		group.Go(func() (err error) {
-			u.pause, err = u.engine.pauseImage(ctx, u.options.PauseImage)
-			return err
-		})
-	}
-	return group.Wait()
 }
 
 func (u *upCall) acceptAll(ctx context.Context, pods []*v1.Pod) ([]*v1.Pod, error) {

@@ -145,7 +145,7 @@ const (
 )
 
 // encode writes an extension: a pod in the binary form of the Kubernetes API, which
-// takes a tenth of the time, all else in JSON.
+// is written and read without reflection, all else in JSON.
 func encode(value any) (data []byte, err error) {
 	if pod, ok := value.(*v1.Pod); ok {
 		data, err = pod.Marshal()

@@ -54,6 +54,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	pod.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{}}}}
 	memory := Memory{
 		Attempt: 2, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), IPs: []string{"10.0.0.2"},
+		Settings: Settings{Backoff: time.Second, LogMaxSize: 1, LogMaxFiles: 2},
 		Failures: map[string]Failure{"": {Reason: "CreatePodSandboxError", Message: "m", Count: 3}},
 	}
 	c := &container.Container{ID: "id", Extensions: map[string][]byte{}}

@@ -163,14 +163,14 @@ func (s *Store) SaveHalt(ctx context.Context, sb *Sandbox) error {
 	return s.save(ctx, sb, extensionHalt, sb.Halt)
 }
 
-// save is no error when the pod's owner has removed the record meanwhile: whoever
-// looks at the pod next finds it gone.
+// save fails with errdefs.ErrNotFound when the pod's owner has removed the record
+// meanwhile.
 func (s *Store) save(ctx context.Context, sb *Sandbox, extension string, value any) error {
 	data, err := encode(value)
 	if err == nil {
 		err = s.containers.Update(ctx, sb.ID, extension, data)
 	}
-	if err != nil && !errdefs.IsNotFound(err) {
+	if err != nil {
 		return fmt.Errorf("write record of pod %q: %w", sb.Pod.Name, err)
 	}
 	return nil

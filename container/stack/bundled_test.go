@@ -339,8 +339,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// What containerd leaves of a task is removed,
-// hidden or not, and nothing else.
+// What containerd leaves of a task is removed, hidden or not, and nothing else.
 func TestForget(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -132,8 +132,8 @@ func spawn(cfg Config, log *os.File) (*exec.Cmd, <-chan struct{}, error) {
 // collect them as often as by default costs every pod some milliseconds.
 const gcPercent = 400
 
-// environment is all that containerd, and through it shims and runc, see of the caller's: how to
-// reach a registry. What they run is looked for in the bundle first.
+// environment is that of containerd, and through it of shims and runc. All that it has of the
+// caller's is how to reach a registry. What they run is looked for in the bundle first.
 func environment(dir string) []string {
 	env := []string{
 		"PATH=" + dir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

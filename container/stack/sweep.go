@@ -47,8 +47,9 @@ func Sweep(cfg Config, namespace string, known func() (map[string]bool, error)) 
 }
 
 // Forget removes what a bundled containerd left of one task, of which it knows no more: one that
-// was killed, or one that failed to remove a directory. A containerd that sees a shim gone takes its tasks away by itself: it is waited for, since
-// the next task of that ID will be in the same place. Idempotent.
+// was killed, or one that failed to remove a directory. A containerd that sees a shim gone takes its
+// tasks away by itself: it is waited for, since the next task of that ID will be in the same place.
+// Idempotent.
 func Forget(ctx context.Context, cfg Config, namespace, id string) error {
 	if !cfg.bundled() {
 		return nil
