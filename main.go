@@ -7,19 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"podrun/cmd"
+	_ "podrun/cmd/heap" // a setting, made before all others are initialized
 	"podrun/container/stack"
 )
 
-// gcPercent lets a command of a few milliseconds end before its first garbage
-// collection.
-const gcPercent = 800
-
 func main() {
-	debug.SetGCPercent(gcPercent)
 	// What a caller left open must not reach a daemon, let alone a container.
 	if err := stack.CloseInherited(); err != nil {
 		fmt.Fprintf(os.Stderr, "podrun: %v\n", err)

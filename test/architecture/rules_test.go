@@ -18,11 +18,12 @@ type row struct {
 // below it, and of that only what its row lists. Below test/ anything goes, as
 // long as it stays there; see tests.
 var order = []row{
-	{".", []string{"cmd", "container/stack"}}, // stack: it closes what a caller left open
+	{".", []string{"cmd", "cmd/heap", "container/stack"}}, // stack: it closes what a caller left open
 	{"cmd", []string{
 		"cmd/output", "pod", "pod/supervise", "pod/plan", "pod/status", "pod/manifest",
 		"container", "container/stack", "container/logs", "container/image", "bundle",
 	}},
+	{"cmd/heap", nil},
 	{"cmd/output", []string{"pod/status"}},
 	{"pod", []string{
 		"pod/supervise", "pod/event", "pod/plan", "pod/status", "pod/manifest", "pod/objects", "sandbox", "sandbox/network", "sandbox/cgroup",
