@@ -1,17 +1,22 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -19,6 +24,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -196,7 +202,7 @@ func outline(record images.Image) *Image {
 
 // describe reads what there is to know of an image.
 func (s *Store) describe(ctx context.Context, record images.Image) (*Image, error) {
-	image, provider := outline(record), documents{s.client.ContentStore()}
+	image, provider := outline(record), documents{contentapi.NewContentClient(s.client.Conn().(grpc.ClientConnInterface))}
 	manifest, err := images.Manifest(ctx, provider, record.Target, s.platform)
 	if err != nil {
 		return nil, fmt.Errorf("read image %q: %w", record.Name, err)
@@ -267,17 +273,36 @@ func (s *Store) leased(ctx context.Context, f func(context.Context) error) error
 	return err
 }
 
-// documents gives access to an image's JSON documents, within bounds.
-type documents struct{ content.Provider }
+// documents gives access to an image's JSON documents, within bounds. Each comes
+// with one call: how long it is stands where it is referred to.
+type documents struct{ content contentapi.ContentClient }
 
 func (d documents) ReaderAt(ctx context.Context, desc imagespec.Descriptor) (content.ReaderAt, error) {
-	ra, err := d.Provider.ReaderAt(ctx, desc)
+	if desc.Size > maxDocument {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", desc.Digest, desc.Size, maxDocument)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := d.content.Read(ctx, &contentapi.ReadContentRequest{Digest: desc.Digest.String(), Size: desc.Size})
 	if err != nil {
-		return nil, err
+		return nil, errgrpc.ToNative(err)
 	}
-	if size := ra.Size(); size > maxDocument {
-		ra.Close()
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", desc.Digest, size, maxDocument)
+	var text []byte
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return document{bytes.NewReader(text)}, nil
+		}
+		if err != nil {
+			return nil, errgrpc.ToNative(err)
+		}
+		if text = append(text, part.Data...); len(text) > maxDocument {
+			return nil, fmt.Errorf("%s has more than %d bytes", desc.Digest, maxDocument)
+		}
 	}
-	return ra, nil
 }
+
+// document is one that was read.
+type document struct{ *bytes.Reader }
+
+func (document) Close() error { return nil }
