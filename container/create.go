@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -94,6 +95,8 @@ func (s *Store) createTask(ctx context.Context, options CreateOptions, rootfs []
 			return err
 		}
 	}
+	s.making.Store(options.id(), (*tasktypes.Process)(nil))
+	defer s.making.Delete(options.id())
 	_, err = s.CreateTask(ctx, options.id(), fleeting(rootfs), streams)
 	return err
 }

@@ -191,15 +191,21 @@ func joinMessages(runtime, left string) string {
 	return runtime + ": " + left
 }
 
-// process is what there is to know of a container's process.
+// process is what there is to know of a container's process. Of one that this
+// Store is making or starting that is known without asking.
 func (s *Store) process(ctx context.Context, id string) (*tasktypes.Process, error) {
-	if process, ok := s.starting.Load(id); ok {
-		return process.(*tasktypes.Process), nil
+	made, making := s.making.Load(id)
+	if !making {
+		return s.ask(ctx, id)
 	}
-	return s.ask(ctx, id)
+	process := made.(*tasktypes.Process)
+	if process == nil {
+		return nil, errdefs.ErrNotFound
+	}
+	return process, nil
 }
 
-// ask has a container's shim say it.
+// ask has a container's shim say what there is to know of its process.
 func (s *Store) ask(ctx context.Context, id string) (*tasktypes.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()

@@ -65,8 +65,9 @@ type Store struct {
 	client  *containerd.Client
 	config  Config
 	laidOut sync.Map // a layout by ID of the container-to-be; see LayOut
-	// starting has the *tasktypes.Process of a pause container by its ID; see StartPause.
-	starting sync.Map
+	// making has a *tasktypes.Process by the ID of a container whose task is being
+	// made, where it is nil, or started; see process.
+	making sync.Map
 }
 
 // layout is how a root filesystem is mounted, and the snapshot that it is made from.

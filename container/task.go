@@ -70,7 +70,7 @@ func (s *Store) CreateTask(ctx context.Context, id string, rootfs []mount.Mount,
 	}
 	err = errgrpc.ToNative(err)
 	if errdefs.IsAlreadyExists(err) {
-		process, err := s.process(ctx, id)
+		process, err := s.ask(ctx, id)
 		if err != nil {
 			return 0, fmt.Errorf("ask for task: %w", err)
 		}
@@ -98,8 +98,8 @@ func (s *Store) Start(ctx context.Context, id string) error {
 // its record. Meanwhile it is said to be Created: its shim would let everybody
 // wait who wants to know, and its namespaces are there.
 func (s *Store) StartPause(ctx context.Context, id string, pid int) error {
-	s.starting.Store(id, &tasktypes.Process{ID: id, Pid: uint32(pid), Status: tasktypes.Status_CREATED})
-	defer s.starting.Delete(id)
+	s.making.Store(id, &tasktypes.Process{ID: id, Pid: uint32(pid), Status: tasktypes.Status_CREATED})
+	defer s.making.Delete(id)
 	return s.start(ctx, id)
 }
 
@@ -212,7 +212,7 @@ func (s *Store) PostStarted(ctx context.Context, id, how string) error {
 
 // Kill ends a container at once, bounded; no task is no error.
 func (s *Store) Kill(ctx context.Context, id string) error {
-	process, err := s.process(ctx, id)
+	process, err := s.ask(ctx, id)
 	if err != nil {
 		return ignoreNotFound(err)
 	}

@@ -113,7 +113,7 @@ func (s *Supervisor) Run(ctx context.Context) (gone bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.abandon()
 	defer cancel()
-	events := s.Containers.Watch(ctx)
+	events := s.Containers.Watch(ctx, container.TopicStart) // it starts them itself
 	for ctx.Err() == nil {
 		done, wake, err := s.step(ctx)
 		if done {
