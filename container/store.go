@@ -187,6 +187,15 @@ func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Imag
 	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).Prepare, id, podUID, img)
 }
 
+// Root is how the root filesystem is mounted that containers of an image share;
+// errdefs.ErrNotFound when they do not.
+func (s *Store) Root(ctx context.Context, img *image.Image) ([]mount.Mount, error) {
+	if img.Root == "" {
+		return nil, errdefs.ErrNotFound
+	}
+	return s.client.SnapshotService(Snapshotter).Mounts(ctx, img.Root)
+}
+
 // LayOut is Snapshot for a container that the same Store creates soon.
 func (s *Store) LayOut(ctx context.Context, id, podUID string, img *image.Image) error {
 	mounts, err := s.Snapshot(ctx, id, podUID, img)

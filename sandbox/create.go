@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/errdefs"
 	"golang.org/x/sync/errgroup"
 
 	"podrun/container"
@@ -38,7 +39,7 @@ type step struct {
 //
 //	directories ─▶ volumes ─▶ files ─▶ cgroup parent ─▶ network namespace ─┬─▶ network ─▶ hosts file
 //	                                    pause image ─▶ its root filesystem ─┼─▶ pause container
-//	                                                     group of containers ─┘
+//	                                                                        └─▶ group of containers
 //
 // It returns when containers can be started, with the pod's addresses, which
 // the caller writes into the memory. A dead sandbox is to be stopped before it
@@ -61,9 +62,6 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 		rootfs, err = s.preparePause(groupCtx, sb)
 		return err
 	})
-	group.Go(func() error {
-		return s.perform(groupCtx, sb, []step{{"group containers", s.groupContainers}})
-	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -75,6 +73,9 @@ func (s *Store) Create(ctx context.Context, sb *Sandbox) ([]string, error) {
 			ips, err = s.connect(ctx, sb)
 			return err
 		}}})
+	})
+	group.Go(func() error {
+		return s.perform(groupCtx, sb, []step{{"group containers", s.groupContainers}})
 	})
 	group.Go(func() error {
 		return s.startPause(groupCtx, sb, rootfs)
@@ -186,15 +187,28 @@ func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.M
 			return err
 		}},
 		{"make pause root filesystem", func(ctx context.Context, sb *Sandbox) (err error) {
-			if rootfs, err = s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause); err != nil {
-				return err
-			}
-			labels, err := container.Labels(sb.Pod, nil)
-			rootfs = container.Labelled(rootfs, labels.Files)
+			rootfs, err = s.pauseRoot(ctx, sb, pause)
 			return err
 		}},
 	})
 	return rootfs, err
+}
+
+// pauseRoot is the one of the image, or of the pod's own when the image has none or
+// its files have to have the pod's label.
+func (s *Store) pauseRoot(ctx context.Context, sb *Sandbox, pause *image.Image) ([]mount.Mount, error) {
+	labels, err := container.Labels(sb.Pod, nil)
+	if err != nil {
+		return nil, err
+	}
+	if labels.Files == "" {
+		rootfs, err := s.containers.Root(ctx, pause)
+		if !errdefs.IsNotFound(err) {
+			return rootfs, err
+		}
+	}
+	rootfs, err := s.containers.Snapshot(ctx, sb.ID, sb.UID(), pause)
+	return container.Labelled(rootfs, labels.Files), err
 }
 
 // pauseImage is the image of the pause container. The first time, whoever has

@@ -387,3 +387,33 @@ spec:
 		})
 	}
 }
+
+// TestPausesShareRoot: the bundled pause program needs no root filesystem for each
+// pod, and cannot change the one that there is.
+func TestPausesShareRoot(t *testing.T) {
+	in := alone(t)
+	var roots []os.FileInfo
+	for _, name := range []string{"one", "other"} {
+		pod := in.up(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: `+name+`}
+spec:
+  containers:
+  - {name: main, image: BUSYBOX, command: [sleep, "1000"]}
+`)
+		pause := process(t, pod, "/pause")
+		root := fmt.Sprintf("/proc/%d/root", pause.PID)
+		info, err := os.Stat(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, info)
+		if err := os.WriteFile(root+"/file", nil, 0o600); !errors.Is(err, unix.EROFS) {
+			t.Errorf("write into the root of pause: %v", err)
+		}
+	}
+	if !os.SameFile(roots[0], roots[1]) {
+		t.Error("each pause has a root of its own")
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -472,6 +473,20 @@ func TestImportPause(t *testing.T) {
 	}
 	if image, err = s.Get(t.Context(), names[0]); err != nil || !unpacked(t, s, image) {
 		t.Errorf("after garbage collection: %+v, %v", image, err)
+	}
+	root, err := s.client.SnapshotService(s.snapshotter).Mounts(t.Context(), image.Root)
+	if err == nil {
+		err = mount.WithReadonlyTempMount(t.Context(), root, func(dir string) error {
+			for _, name := range append(mountPoints, "pause") {
+				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		t.Errorf("root: %v", err)
 	}
 	if _, err := s.ImportPause(t.Context(), program+"-not", "v2"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no program: %v", err)

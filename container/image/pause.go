@@ -21,10 +21,14 @@ import (
 // registry: they cannot be pulled.
 const pauseRepository = "podrun.local/pause"
 
+// mountPoints are the directories of the image of the bundled pause program: what
+// a runtime mounts in every container has a place in it.
+var mountPoints = []string{"dev", "proc", "sys"}
+
 // ImportPause stores and unpacks an image that holds nothing but a static
-// program, as /pause, and returns it. Its name follows from version, which
-// stands for the program's content: when there is such an image already, the
-// program is not even read.
+// program, as /pause, and returns it. Its containers can share one root filesystem,
+// its Root. Its name follows from version, which stands for the program's content:
+// when there is such an image already, the program is not even read.
 func (s *Store) ImportPause(ctx context.Context, program, version string) (*Image, error) {
 	name := pauseRepository + ":" + version
 	image, err := s.Get(ctx, name)
@@ -58,12 +62,20 @@ func (s *Store) importPause(ctx context.Context, name string, program []byte) er
 			return err
 		}
 	}
-	record := images.Image{Name: name, Target: parts[len(parts)-1].desc}
+	record := images.Image{Name: name, Target: parts[len(parts)-1].desc, Labels: map[string]string{s.labelRoot(): name}}
 	if err := s.unpackRecord(ctx, record); err != nil {
+		return err
+	}
+	_, err = s.client.SnapshotService(s.snapshotter).View(ctx, name, parts[0].desc.Digest.String())
+	if err != nil && !errdefs.IsAlreadyExists(err) {
 		return err
 	}
 	return s.put(ctx, record)
 }
+
+// labelRoot is the label of an image that names its Root. Such a reference keeps
+// containerd from taking what it names for garbage.
+func (s *Store) labelRoot() string { return "containerd.io/gc.ref.snapshot." + s.snapshotter }
 
 // A part is a blob of an image.
 type part struct {
@@ -108,10 +120,16 @@ func newPart(mediaType string, data []byte) part {
 	}
 }
 
-// layerOf makes a layer of one program. The same program makes the same layer.
+// layerOf makes a layer of one program and mountPoints. The same program makes the
+// same layer.
 func layerOf(name string, program []byte) ([]byte, error) {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
+	for _, dir := range mountPoints {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}); err != nil {
 		return nil, err
 	}

@@ -99,7 +99,10 @@ type Image struct {
 	// DiffIDs are the layers of the root filesystem. Their chain ID is the
 	// parent of a container's snapshot.
 	DiffIDs []digest.Digest
-	Size    int64 // bytes of content: manifest, config and compressed layers
+	// Root is the key of a snapshot that is the root filesystem, read-only, of any
+	// number of containers. Other images than that of ImportPause have none.
+	Root string
+	Size int64 // bytes of content: manifest, config and compressed layers
 }
 
 // Get looks an image up by its name, by a name with digest, or by a digest
@@ -219,7 +222,7 @@ func (s *Store) describe(ctx context.Context, record images.Image) (*Image, erro
 		return nil, fmt.Errorf("image %q: made for %s, not for this machine's %s: %w", record.Name,
 			platforms.Format(config.Platform), platforms.Format(platforms.DefaultSpec()), errdefs.ErrNotFound)
 	}
-	image.Config, image.Platform, image.DiffIDs = config.Config, config.Platform, config.RootFS.DiffIDs
+	image.Config, image.Platform, image.DiffIDs, image.Root = config.Config, config.Platform, config.RootFS.DiffIDs, record.Labels[s.labelRoot()]
 	image.Size = record.Target.Size + manifest.Config.Size
 	for _, layer := range manifest.Layers {
 		image.Size += layer.Size
