@@ -58,12 +58,13 @@ func (s *Store) Load(ctx context.Context, id string) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &c, s.observe(ctx, &c)
+	return &c, s.observe(ctx, &c, nil)
 }
 
-// ListPod returns all containers of one pod, pause included.
-func (s *Store) ListPod(ctx context.Context, podUID string) ([]Container, error) {
-	return s.list(ctx, fmt.Sprintf("labels.%q==%s", labelPodUID, podUID))
+// ListPod returns all containers of one pod, pause included. It takes less time
+// when the IDs of those are given that are likely to have a process.
+func (s *Store) ListPod(ctx context.Context, podUID string, likely ...string) ([]Container, error) {
+	return s.list(ctx, fmt.Sprintf("labels.%q==%s", labelPodUID, podUID), likely...)
 }
 
 // List returns all containers of all pods.
@@ -94,7 +95,10 @@ func (s *Store) records(ctx context.Context, filter string) ([]Container, error)
 	return list, nil
 }
 
-func (s *Store) list(ctx context.Context, filter string) ([]Container, error) {
+func (s *Store) list(ctx context.Context, filter string, likely ...string) ([]Container, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	early := s.askEarly(ctx, likely)
 	list, err := s.records(ctx, filter)
 	if err != nil {
 		return nil, err
@@ -103,7 +107,7 @@ func (s *Store) list(ctx context.Context, filter string) ([]Container, error) {
 	removed := make([]bool, len(list))
 	for i := range list {
 		group.Go(func() error {
-			err := s.observe(ctx, &list[i])
+			err := s.observe(ctx, &list[i], early[list[i].ID])
 			if removed[i] = errdefs.IsNotFound(err); removed[i] {
 				return nil
 			}
@@ -121,6 +125,31 @@ func (s *Store) list(ctx context.Context, filter string) ([]Container, error) {
 	}
 	return left, nil
 }
+
+// answer is what came of asking for a process.
+type answer struct {
+	process *tasktypes.Process
+	err     error
+}
+
+// askEarly asks for processes while the records are read that say whether there
+// are any.
+func (s *Store) askEarly(ctx context.Context, ids []string) map[string]<-chan answer {
+	answers := make(map[string]<-chan answer, len(ids))
+	for _, id := range ids {
+		promise := make(chan answer, 1)
+		answers[id] = promise
+		go func() {
+			process, err := s.process(ctx, id)
+			promise <- answer{process, err}
+		}()
+	}
+	return answers
+}
+
+// settled says whether an answer is as good as one that is got once the record is
+// read. That there is no process is not: it may have come with what the record says.
+func (a answer) settled(ctx context.Context) bool { return a.err == nil || Hung(ctx, a.err) }
 
 func fromInfo(info containers.Container) (Container, error) {
 	record, err := recordFrom(info.Labels)
@@ -147,14 +176,20 @@ func fromInfo(info containers.Container) (Container, error) {
 	return c, nil
 }
 
-// observe asks the container's task for what is not in the record;
-// errdefs.ErrNotFound when the record itself has gone meanwhile.
-func (s *Store) observe(ctx context.Context, c *Container) error {
+// observe asks the container's task for what is not in the record, unless early has
+// an answer; errdefs.ErrNotFound when the record itself has gone meanwhile.
+func (s *Store) observe(ctx context.Context, c *Container, early <-chan answer) error {
 	if c.Exit != nil {
 		return nil
 	}
-	process, err := s.process(ctx, c.ID)
-	switch {
+	found := answer{err: errdefs.ErrNotFound}
+	if early != nil {
+		found = <-early
+	}
+	if !found.settled(ctx) {
+		found.process, found.err = s.process(ctx, c.ID)
+	}
+	switch err := found.err; {
 	case errdefs.IsNotFound(err):
 		return s.miss(ctx, c)
 	case Hung(ctx, err):
@@ -163,7 +198,7 @@ func (s *Store) observe(ctx context.Context, c *Container) error {
 	case err != nil:
 		return fmt.Errorf("ask for the state of container %.12s: %w", c.ID, err)
 	}
-	c.see(process)
+	c.see(found.process)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/errdefs"
@@ -93,6 +94,83 @@ func TestEndBetweenLooks(t *testing.T) {
 			}
 			if len(list) != 1 || list[0].State != c.state || reason != c.reason {
 				t.Errorf("found %+v, want %s for %q", list, c.state, c.reason)
+			}
+		})
+	}
+}
+
+// earlyTasks answers the first question about a task before, and the others after
+// the record is read.
+type earlyTasks struct {
+	tasks.TasksClient
+	asked, listed chan struct{}
+	first, then   *tasktypes.Process
+}
+
+func (t earlyTasks) Get(context.Context, *tasks.GetRequest, ...grpc.CallOption) (*tasks.GetResponse, error) {
+	process := t.then
+	select {
+	case <-t.listed:
+	default:
+		process = t.first
+		defer close(t.asked)
+	}
+	if process == nil {
+		return nil, errgrpc.ToGRPC(errdefs.ErrNotFound)
+	}
+	return &tasks.GetResponse{Process: process}, nil
+}
+
+type earlyStore struct {
+	containers.Store
+	asked, listed chan struct{}
+	info          containers.Container
+}
+
+func (s earlyStore) List(context.Context, ...string) ([]containers.Container, error) {
+	<-s.asked
+	close(s.listed)
+	return []containers.Container{s.info}, nil
+}
+
+// TestAskEarly: what was true when the process was asked for, before the record was
+// read, counts as long as the record does not speak against it.
+func TestAskEarly(t *testing.T) {
+	t.Parallel()
+	const uid = "0c9e6d3a-2d57-4a34-9a53-f5d1a1f6f2ab"
+	record := Record{Kind: KindApp, Pod: PodRef{UID: uid, Namespace: "default", Name: "web"}, Name: "a", StartedAt: time.Now()}
+	ended := record
+	ended.Exit = &Exit{Code: 7, Reason: "Error", FinishedAt: time.Now()}
+	running := &tasktypes.Process{Pid: 42, Status: tasktypes.Status_RUNNING}
+	for name, c := range map[string]struct {
+		record      Record
+		first, then *tasktypes.Process
+		state       State
+		pid         int
+	}{
+		"runs":                  {record, running, nil, Running, 42},
+		"started meanwhile":     {record, nil, running, Running, 42},
+		"ended meanwhile":       {ended, running, nil, Exited, 0},
+		"is being made":         {Record{Kind: KindApp, Pod: record.Pod, Name: "a"}, nil, nil, Registered, 0},
+		"another than expected": {record, nil, running, Running, 42},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, listed := make(chan struct{}), make(chan struct{})
+			info := containers.Container{ID: ID(uid, "a", 0), Labels: c.record.labels()}
+			client, err := containerd.New("", containerd.WithServices(
+				containerd.WithContainerStore(earlyStore{asked: asked, listed: listed, info: info}),
+				containerd.WithTaskClient(earlyTasks{asked: asked, listed: listed, first: c.first, then: c.then})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			likely := info.ID
+			if name == "another than expected" {
+				likely = ID(uid, "b", 0)
+			}
+			list, err := New(client, Config{}).ListPod(t.Context(), uid, likely)
+			if err != nil || len(list) != 1 || list[0].State != c.state || list[0].PID != c.pid {
+				t.Errorf("found %+v, %v, want %s with pid %d", list, err, c.state, c.pid)
 			}
 		})
 	}

@@ -107,8 +107,9 @@ func (s *Store) Load(ctx context.Context, uid string) (*Sandbox, error) {
 
 // Observe returns the sandbox of a pod and the containers in it, as they are
 // now; errdefs.ErrNotFound when there is no record of the pod.
-func (s *Store) Observe(ctx context.Context, uid string) (*Sandbox, []container.Container, error) {
-	all, err := s.containers.ListPod(ctx, uid)
+// likely is for container.Store.ListPod.
+func (s *Store) Observe(ctx context.Context, uid string, likely ...string) (*Sandbox, []container.Container, error) {
+	all, err := s.containers.ListPod(ctx, uid, likely...)
 	if err != nil {
 		return nil, nil, err
 	}

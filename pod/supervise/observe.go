@@ -11,9 +11,10 @@ import (
 )
 
 // Observe looks at a pod: its sandbox with the record in it, and what the
-// world shows of it. errdefs.ErrNotFound says that there is no such pod.
-func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string) (*sandbox.Sandbox, status.Observed, error) {
-	sb, containers, err := sandboxes.Observe(ctx, uid)
+// world shows of it. errdefs.ErrNotFound says that there is no such pod. likely is
+// for container.Store.ListPod.
+func Observe(ctx context.Context, sandboxes *sandbox.Store, uid string, likely ...string) (*sandbox.Sandbox, status.Observed, error) {
+	sb, containers, err := sandboxes.Observe(ctx, uid, likely...)
 	if err != nil {
 		return nil, status.Observed{}, err
 	}

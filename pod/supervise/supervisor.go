@@ -58,6 +58,7 @@ type Supervisor struct {
 	probed   chan probed     // what they send
 	late     sync.WaitGroup  // the end of logs that an earlier owner left
 	known    map[string]bool // the IDs of the pod's containers
+	likely   []string        // of those that have not ended
 	gone     bool            // there is no record of the pod any more
 	volumes  refreshing
 	trouble  string // why the pod could not be looked at the last time
@@ -149,7 +150,7 @@ func (s *Supervisor) note(err error) {
 // step observes, plans and starts what is to be done, and says when to look
 // again at the latest.
 func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err error) {
-	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid)
+	sb, obs, err := Observe(ctx, s.Sandboxes, s.uid, s.likely...)
 	if errdefs.IsNotFound(err) {
 		s.gone = true
 		return true, time.Time{}, nil
@@ -162,9 +163,12 @@ func (s *Supervisor) step(ctx context.Context) (done bool, wake time.Time, err e
 		return true, time.Time{}, nil
 	}
 	s.sandbox = sb
-	s.known = map[string]bool{sb.ID: true}
+	s.known, s.likely = map[string]bool{sb.ID: true}, []string{sb.ID}
 	for _, c := range obs.Containers {
 		s.known[c.ID] = true
+		if !c.Dead() {
+			s.likely = append(s.likely, c.ID)
+		}
 	}
 	s.copyLogs(ctx, sb, obs)
 	s.refresh(ctx, sb)
