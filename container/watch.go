@@ -23,8 +23,8 @@ const TopicStart = "/tasks/start"
 
 // Watch sends the ID of each container that something happened to, until ctx
 // is done. An empty ID says that anything may have happened until then: watching
-// has begun, or begun again after the daemon was away. What is received is a
-// reason to look, and tells nothing else. Of the topics in without, and of
+// has begun, or the daemon is away, which is said again and again. What is received
+// is a reason to look, and tells nothing else. Of the topics in without, and of
 // processes that are run in a container beside its own, nothing is sent.
 func (s *Store) Watch(ctx context.Context, without ...string) <-chan string {
 	filter := fmt.Sprintf(`namespace==%s,topic~="^/(tasks|containers)/"`, Namespace)
@@ -44,17 +44,17 @@ func (s *Store) Watch(ctx context.Context, without ...string) <-chan string {
 	return ids
 }
 
-// watch sends until the subscription breaks.
+// watch sends until the subscription breaks, and that it did.
 func (s *Store) watch(ctx context.Context, filter string, ids chan<- string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	received, broken := s.client.EventService().Subscribe(ctx, filter)
 	settled := time.After(inForce)
-	for {
+	for watching := true; watching; {
 		id, happened := "", true
 		select {
 		case <-broken:
-			return
+			watching = false
 		case <-settled:
 		case envelope := <-received:
 			id, happened = containerOf(envelope)

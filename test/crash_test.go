@@ -371,6 +371,14 @@ spec:
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
+	// The supervisor notices and starts another one; podrun is not called.
+	eventually(t, 5*time.Second, func() error {
+		another, err := in.PID()
+		if err == nil && another == pid {
+			err = errors.New("it still runs")
+		}
+		return err
+	})
 	answers()
 	in.ok(t, "stack", "stop")
 	answers()
