@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"podrun/cmd"
-	_ "podrun/cmd/heap" // a setting, made before all others are initialized
+	_ "podrun/cmd/heap" // a setting that has to be made early
 	"podrun/container/stack"
 )
 

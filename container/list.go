@@ -226,8 +226,8 @@ func joinMessages(runtime, left string) string {
 	return runtime + ": " + left
 }
 
-// process is what there is to know of a container's process. Of one that this
-// Store is making or starting that is known without asking.
+// process is what there is to know of a container's process. Of some that this
+// Store is just making or starting that is known without asking; see Store.making.
 func (s *Store) process(ctx context.Context, id string) (*tasktypes.Process, error) {
 	made, making := s.making.Load(id)
 	if !making {

@@ -56,7 +56,7 @@ func (s *Store) runtimeFor(name string, systemd bool) (containers.RuntimeInfo, e
 		if program = findProgram(name); program == "" {
 			return containers.RuntimeInfo{}, fmt.Errorf("no runtime for %q is configured", name)
 		}
-	} else if name != "" && name != defaultRuntime {
+	} else if ownShim(name) {
 		if systemd {
 			return containers.RuntimeInfo{}, fmt.Errorf("runtime %q cannot be told to have systemd make cgroups", name)
 		}
@@ -67,6 +67,11 @@ func (s *Store) runtimeFor(name string, systemd bool) (containers.RuntimeInfo, e
 		return containers.RuntimeInfo{}, fmt.Errorf("encode runtime options: %w", err)
 	}
 	return containers.RuntimeInfo{Name: runtimeName, Options: options}, nil
+}
+
+// ownShim says whether a runtime is called by a shim of its own, not by runc's.
+func ownShim(name string) bool {
+	return name != "" && name != defaultRuntime && !slices.Contains(programs, name)
 }
 
 // shimRuntime is a runtime with a shim of its own, which knows its options.

@@ -65,8 +65,8 @@ type Store struct {
 	client  *containerd.Client
 	config  Config
 	laidOut sync.Map // a layout by ID of the container-to-be; see LayOut
-	// making has a *tasktypes.Process by the ID of a container whose task is being
-	// made, where it is nil, or started; see process.
+	// making has a *tasktypes.Process by container ID: nil as long as the task of one
+	// that is no pause is being made, and what a pause container has that is being started.
 	making sync.Map
 }
 
@@ -113,6 +113,10 @@ func (s *Store) Register(ctx context.Context, spec Spec) error {
 	if err != nil {
 		return err
 	}
+	root := spec.ID()
+	if spec.Record.Kind == KindPause && spec.Image.Root != "" {
+		root = spec.Image.Root // it is in use, whatever becomes of the image
+	}
 	c := containers.Container{
 		ID:          spec.ID(),
 		Labels:      spec.Record.labels(),
@@ -120,7 +124,7 @@ func (s *Store) Register(ctx context.Context, spec Spec) error {
 		Runtime:     runtime,
 		Spec:        runtimeSpec,
 		Snapshotter: Snapshotter,
-		SnapshotKey: spec.ID(),
+		SnapshotKey: root,
 		Extensions:  encodeExtensions(spec.Extensions),
 	}
 	if s.config.Sandboxes {
@@ -187,10 +191,11 @@ func (s *Store) Snapshot(ctx context.Context, id, podUID string, img *image.Imag
 	return s.snapshot(ctx, s.client.SnapshotService(Snapshotter).Prepare, id, podUID, img)
 }
 
-// Root is how the root filesystem is mounted that containers of an image share;
-// errdefs.ErrNotFound when they do not.
-func (s *Store) Root(ctx context.Context, img *image.Image) ([]mount.Mount, error) {
-	if img.Root == "" {
+// Root is how the root filesystem is mounted that pause containers of an image share;
+// errdefs.ErrNotFound when they do not. The shim of another runtime than runc and its
+// like may want to write into it. class is the pod's; see Spec.
+func (s *Store) Root(ctx context.Context, img *image.Image, class string) ([]mount.Mount, error) {
+	if img.Root == "" || ownShim(class) {
 		return nil, errdefs.ErrNotFound
 	}
 	return s.client.SnapshotService(Snapshotter).Mounts(ctx, img.Root)

@@ -194,15 +194,15 @@ func (s *Store) preparePause(ctx context.Context, sb *Sandbox) (rootfs []mount.M
 	return rootfs, err
 }
 
-// pauseRoot is the one of the image, or of the pod's own when the image has none or
-// its files have to have the pod's label.
+// pauseRoot is the one that all pause containers share, or one of the pod's own when
+// there is none or its files have to have the pod's label.
 func (s *Store) pauseRoot(ctx context.Context, sb *Sandbox, pause *image.Image) ([]mount.Mount, error) {
 	labels, err := container.Labels(sb.Pod, nil)
 	if err != nil {
 		return nil, err
 	}
 	if labels.Files == "" {
-		rootfs, err := s.containers.Root(ctx, pause)
+		rootfs, err := s.containers.Root(ctx, pause, container.ClassOf(sb.Pod))
 		if !errdefs.IsNotFound(err) {
 			return rootfs, err
 		}

@@ -389,11 +389,11 @@ spec:
 }
 
 // TestPausesShareRoot: the bundled pause program needs no root filesystem for each
-// pod, and cannot change the one that there is.
+// pod, and cannot change the one that there is. It stays as long as a pod is there,
+// whatever becomes of the image.
 func TestPausesShareRoot(t *testing.T) {
 	in := alone(t)
-	var roots []os.FileInfo
-	for _, name := range []string{"one", "other"} {
+	pauseOf := func(name string) (root string) {
 		pod := in.up(t, `
 apiVersion: v1
 kind: Pod
@@ -402,18 +402,41 @@ spec:
   containers:
   - {name: main, image: BUSYBOX, command: [sleep, "1000"]}
 `)
-		pause := process(t, pod, "/pause")
-		root := fmt.Sprintf("/proc/%d/root", pause.PID)
+		return fmt.Sprintf("/proc/%d/root", process(t, pod, "/pause").PID)
+	}
+	one, other := pauseOf("one"), pauseOf("other")
+	var roots [2]os.FileInfo
+	for i, root := range []string{one, other} {
 		info, err := os.Stat(root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		roots = append(roots, info)
+		roots[i] = info
 		if err := os.WriteFile(root+"/file", nil, 0o600); !errors.Is(err, unix.EROFS) {
 			t.Errorf("write into the root of pause: %v", err)
 		}
 	}
 	if !os.SameFile(roots[0], roots[1]) {
 		t.Error("each pause has a root of its own")
+	}
+	pause := ""
+	for field := range strings.FieldsSeq(in.ok(t, "images")) {
+		if strings.HasPrefix(field, "podrun.local/pause:") {
+			pause = field
+		}
+	}
+	in.ok(t, "rmi", "--force", pause)
+	for _, path := range []string{one + "/pause", other + "/proc/1/stat"} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	third, err := os.Stat(pauseOf("third"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.ok(t, "rm", "--force", "one", "other")
+	if !os.SameFile(roots[0], third) {
+		t.Error("the image that was made again has another root")
 	}
 }

@@ -85,7 +85,11 @@ func (s *Store) adopt(ctx context.Context, record images.Image) (*Image, error) 
 func (s *Store) put(ctx context.Context, record images.Image) error {
 	_, err := s.client.ImageService().Create(ctx, record)
 	if errdefs.IsAlreadyExists(err) {
-		_, err = s.client.ImageService().Update(ctx, record, "target")
+		fields := []string{"target"}
+		for label := range record.Labels {
+			fields = append(fields, "labels."+label)
+		}
+		_, err = s.client.ImageService().Update(ctx, record, fields...)
 	}
 	return err
 }

@@ -30,6 +30,8 @@ import (
 const (
 	// maxDocument bounds an image's index, manifest and config, in bytes.
 	maxDocument = 8 << 20
+	// documentTime bounds how long containerd takes to give one.
+	documentTime = time.Minute
 	// leaseTime is when containerd takes away the lease of a pull whose process
 	// was killed. A pull that takes longer may lose layers and fails.
 	leaseTime = 24 * time.Hour
@@ -284,7 +286,7 @@ func (d documents) ReaderAt(ctx context.Context, desc imagespec.Descriptor) (con
 	if desc.Size > maxDocument {
 		return nil, fmt.Errorf("%s has %d bytes, more than %d", desc.Digest, desc.Size, maxDocument)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, documentTime)
 	defer cancel()
 	stream, err := d.content.Read(ctx, &contentapi.ReadContentRequest{Digest: desc.Digest.String(), Size: desc.Size})
 	if err != nil {

@@ -58,7 +58,7 @@ type Supervisor struct {
 	probed   chan probed     // what they send
 	late     sync.WaitGroup  // the end of logs that an earlier owner left
 	known    map[string]bool // the IDs of the pod's containers
-	likely   []string        // of those that have not ended
+	likely   []string        // the pause's, and those of containers that have not ended
 	gone     bool            // there is no record of the pod any more
 	volumes  refreshing
 	trouble  string // why the pod could not be looked at the last time
