@@ -365,7 +365,9 @@ spec:
 	if err := sideBySide(rounds, round); err != nil {
 		t.Error(err)
 	}
-	eventually(t, 20*time.Second, func() error {
+	// A shim closes the pidfd of a runtime that has ended when it collects garbage: every
+	// 30 s if nothing happens.
+	eventually(t, 45*time.Second, func() error {
 		for pid, now := range in.openFiles(t) {
 			if was, ok := before[pid]; ok && len(now) > len(was) {
 				return fmt.Errorf("process %d has %d files open, before %d:\n%s\nbefore\n%s", pid, len(now), len(was), strings.Join(now, "\n"), strings.Join(was, "\n"))
