@@ -143,16 +143,17 @@ func TestAskEarly(t *testing.T) {
 	ended.Exit = &Exit{Code: 7, Reason: "Error", FinishedAt: time.Now()}
 	running := &tasktypes.Process{Pid: 42, Status: tasktypes.Status_RUNNING}
 	for name, c := range map[string]struct {
+		likely      string
 		record      Record
 		first, then *tasktypes.Process
 		state       State
 		pid         int
 	}{
-		"runs":                  {record, running, nil, Running, 42},
-		"started meanwhile":     {record, nil, running, Running, 42},
-		"ended meanwhile":       {ended, running, nil, Exited, 0},
-		"is being made":         {Record{Kind: KindApp, Pod: record.Pod, Name: "a"}, nil, nil, Registered, 0},
-		"another than expected": {record, nil, running, Running, 42},
+		"runs":                  {"a", record, running, nil, Running, 42},
+		"started meanwhile":     {"a", record, nil, running, Running, 42},
+		"ended meanwhile":       {"a", ended, running, nil, Exited, 0},
+		"is being made":         {"a", Record{Kind: KindApp, Pod: record.Pod, Name: "a"}, nil, nil, Registered, 0},
+		"another than expected": {"b", record, nil, running, Running, 42},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,13 +165,48 @@ func TestAskEarly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			likely := info.ID
-			if name == "another than expected" {
-				likely = ID(uid, "b", 0)
-			}
-			list, err := New(client, Config{}).ListPod(t.Context(), uid, likely)
+			list, err := New(client, Config{}).ListPod(t.Context(), uid, ID(uid, c.likely, 0))
 			if err != nil || len(list) != 1 || list[0].State != c.state || list[0].PID != c.pid {
 				t.Errorf("found %+v, %v, want %s with pid %d", list, err, c.state, c.pid)
+			}
+		})
+	}
+}
+
+// TestMaking: nobody is asked for what is known of a task that is being made or
+// started; but who is to kill it asks.
+func TestMaking(t *testing.T) {
+	t.Parallel()
+	const uid = "0c9e6d3a-2d57-4a34-9a53-f5d1a1f6f2ab"
+	for name, c := range map[string]struct {
+		process *tasktypes.Process
+		state   State
+		pid     int
+	}{
+		"made":    {nil, Registered, 0},
+		"started": {&tasktypes.Process{Pid: 42, Status: tasktypes.Status_CREATED}, Created, 42},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			record := Record{Kind: KindApp, Pod: PodRef{UID: uid, Namespace: "default", Name: "web"}, Name: "a"}
+			daemon := &fakeDaemon{
+				info:   containers.Container{ID: ID(uid, "a", 0), Labels: record.labels()},
+				change: func(*fakeDaemon) { asked++ },
+			}
+			client, err := containerd.New("", containerd.WithServices(
+				containerd.WithContainerStore(fakeStore{daemon: daemon}), containerd.WithTaskClient(fakeTasks{daemon: daemon})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := New(client, Config{})
+			s.making.Store(daemon.info.ID, c.process)
+			list, err := s.ListPod(t.Context(), uid)
+			if err != nil || len(list) != 1 || list[0].State != c.state || list[0].PID != c.pid || asked > 0 {
+				t.Errorf("found %+v, %v, after %d questions, want %s with pid %d", list, err, asked, c.state, c.pid)
+			}
+			if err := s.Kill(t.Context(), daemon.info.ID); err != nil || asked != 1 {
+				t.Errorf("kill: %v, after %d questions", err, asked)
 			}
 		})
 	}

@@ -144,8 +144,9 @@ func (s *Store) Update(ctx context.Context, id, extension string, value []byte) 
 }
 
 // Group makes the pause container's shim the one of all its pod's containers.
-// Daemons that have no sandboxes group shims by the annotation of the specs.
-// class is the pod's; see Spec.
+// Daemons that have no sandboxes group shims by the annotation of the specs; so do
+// the others for a container that is made before this is done, which only takes
+// longer. class is the pod's; see Spec.
 func (s *Store) Group(ctx context.Context, sandboxID, class string) error {
 	if !s.config.Sandboxes {
 		return nil
